@@ -26,8 +26,8 @@ var (
 // Limits that every implementation holds, so that code written against one runs
 // on the other.
 const (
-	Shards       = 257     // 256 data shards and ControlShard
-	ControlShard = 256     // session certificates, registry changes, epoch boundaries
+	Shards       = 257      // 256 data shards and ControlShard
+	ControlShard = 256      // session certificates, registry changes, epoch boundaries
 	MaxFrame     = 64 << 10 // bytes in one log frame
 	MaxKey       = 512
 	MaxValue     = 1 << 20
