@@ -69,6 +69,7 @@ type TxPacket struct {
 	Preamble   uint16   // symbols; 0 means the usual 8
 	RadioChain uint8
 	Antenna    uint8
+	Board      uint8 // as in the RxPacket that this answers; 0 where there is one board only
 
 	When    When
 	Tick    Tick     // AtTick
