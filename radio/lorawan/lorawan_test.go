@@ -487,3 +487,23 @@ func BenchmarkFindFCntAllLongest(b *testing.B) {
 		}
 	}
 }
+
+// TestCryptAgainstBrocaar covers payloads of several blocks, where a code that
+// is its own inverse could be wrong on both ways alike.
+func TestCryptAgainstBrocaar(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for n := range 243 {
+		in := make([]byte, n)
+		for i := range in {
+			in[i] = byte(rng.Uint32())
+		}
+		key, addr, fcnt, down := AESKey{byte(n), 9}, DevAddr(rng.Uint32()), rng.Uint32(), n%2 == 0
+		want, err := codec.EncryptFRMPayload(codec.AES128Key(key), !down, codecAddr(addr), fcnt, bytes.Clone(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := CryptFRMPayload(key, down, addr, fcnt, in); !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes: %x, they say %x", n, got, want)
+		}
+	}
+}

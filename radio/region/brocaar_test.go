@@ -123,10 +123,10 @@ func compareWindows(t *testing.T, p *Plan, other band.Band) {
 	}
 	d := other.GetDefaults()
 	us := func(m radio.Micros) time.Duration { return m.Duration() }
-	if radio.Hertz(d.RX2Frequency) != p.RX2.Frequency || d.RX2DataRate != int(p.RX2.DR) ||
+	if radio.Hertz(d.RX2Frequency) != p.RX2Default.Frequency || d.RX2DataRate != int(p.RX2Default.DR) ||
 		d.ReceiveDelay1 != us(p.Delays.RX1) || d.ReceiveDelay2 != us(p.Delays.RX2) ||
 		d.JoinAcceptDelay1 != us(p.Delays.JoinAccept1) || d.JoinAcceptDelay2 != us(p.Delays.JoinAccept2) {
-		t.Errorf("%s: defaults %+v %+v, they say %+v", p.Name, p.RX2, p.Delays, d)
+		t.Errorf("%s: defaults %+v %+v, they say %+v", p.Name, p.RX2Default, p.Delays, d)
 	}
 	if other.GetDefaultMaxUplinkEIRP() != float32(radio.CentiDBm(p.DeviceMaxEIRP).Float()) {
 		t.Errorf("%s: device EIRP %v, they say %v", p.Name, p.DeviceMaxEIRP, other.GetDefaultMaxUplinkEIRP())

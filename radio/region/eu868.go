@@ -43,7 +43,7 @@ func eu868() *Plan {
 			12: {12, 5, 4, 3, 2, 1},
 			13: {13, 12, 5, 4, 3, 2},
 		},
-		RX2:           Window{Frequency: 869_525 * radio.KHz, DR: 0},
+		RX2Default:    Window{Frequency: 869_525 * radio.KHz, DR: 0},
 		Delays:        defaultDelays,
 		ClassB:        Beacon{Channels: []radio.Hertz{869_525 * radio.KHz}, DR: 3, Bytes: 17},
 		DeviceMaxEIRP: radio.EIRP(radio.DBm(16)),

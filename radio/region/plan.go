@@ -114,10 +114,10 @@ type Plan struct {
 	RX1Channels int
 	// RX1Rates gives the downlink index for [uplink index][RX1DROffset]; a row
 	// without entries is an index that the plan does not have.
-	RX1Rates [][]DR
-	RX2      Window
-	Delays   Delays
-	ClassB   Beacon
+	RX1Rates   [][]DR
+	RX2Default Window
+	Delays     Delays
+	ClassB     Beacon
 
 	// DeviceMaxEIRP is the default that a network assumes of end devices.
 	DeviceMaxEIRP radio.EIRP

@@ -73,12 +73,12 @@ func checkRates(t *testing.T, p *Plan) {
 			}
 		}
 	}
-	for _, w := range []DR{p.RX2.DR, p.ClassB.DR} {
+	for _, w := range []DR{p.RX2Default.DR, p.ClassB.DR} {
 		if r, ok := p.Rate(Down, w); !ok || !r.DataRate.Valid() {
 			t.Errorf("%s: default downlink DR%d does not exist", p.Name, w)
 		}
 	}
-	if _, dr := p.RX2Defaults(); !dr.Valid() {
+	if _, dr := p.RX2(); !dr.Valid() {
 		t.Errorf("%s: RX2 default has no data rate", p.Name)
 	}
 }
@@ -100,7 +100,7 @@ func checkBands(t *testing.T, p *Plan) {
 	for _, c := range append(p.Uplink[:len(p.Uplink):len(p.Uplink)], p.Downlink...) {
 		all = append(all, c.Frequency)
 	}
-	all = append(append(append(all, p.ClassB.Channels...), p.PoC.Channels...), p.RX2.Frequency)
+	all = append(append(append(all, p.ClassB.Channels...), p.PoC.Channels...), p.RX2Default.Frequency)
 	for _, f := range all {
 		if b, ok := p.SubBand(f); !ok || !b.holds(f, 125*radio.KHz) {
 			t.Errorf("%s: channel %v does not fit into a band", p.Name, f)

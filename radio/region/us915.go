@@ -56,7 +56,7 @@ func us915() *Plan {
 			7: {14, 13, 12, 11},
 			8: {0, 14, 13, 12},
 		},
-		RX2:           Window{Frequency: 923_300 * radio.KHz, DR: 8},
+		RX2Default:    Window{Frequency: 923_300 * radio.KHz, DR: 8},
 		Delays:        defaultDelays,
 		ClassB:        Beacon{Channels: frequencies(923_300*radio.KHz, 600*radio.KHz, 8), DR: 8, Bytes: 23},
 		DeviceMaxEIRP: radio.EIRP(radio.DBm(30)),

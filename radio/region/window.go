@@ -58,8 +58,8 @@ func (p *Plan) RX1(up radio.Hertz, rate radio.DataRate, offset int) (radio.Hertz
 	return freq, row.DataRate, nil
 }
 
-// RX2Defaults is the second receive window before a network changes it.
-func (p *Plan) RX2Defaults() (radio.Hertz, radio.DataRate) {
-	row, _ := p.Rate(Down, p.RX2.DR)
-	return p.RX2.Frequency, row.DataRate
+// RX2 is the second receive window before a network changes it.
+func (p *Plan) RX2() (radio.Hertz, radio.DataRate) {
+	row, _ := p.Rate(Down, p.RX2Default.DR)
+	return p.RX2Default.Frequency, row.DataRate
 }
