@@ -144,11 +144,11 @@ func TestCrashAtEveryWrite(t *testing.T) {
 			for try := range tries {
 				r := newRand(uint64(k), uint64(100*i+try))
 				disk := crash(ops[:k], r, fates[name])
-				rep, err := recoverAndCheck(disk, ops[:k])
+				_, rep, err := recoverAndCheck(disk, ops[:k])
 				if err == nil {
 					// The power fails again while the recovery works on it.
 					cut := disk.setup + r.IntN(len(disk.ops)-disk.setup+1)
-					_, err = recoverAndCheck(crash(disk.ops[:cut], r, fates[names[r.IntN(len(names))]]), ops[:k])
+					_, _, err = recoverAndCheck(crash(disk.ops[:cut], r, fates[names[r.IntN(len(names))]]), ops[:k])
 				}
 				if err != nil {
 					t.Fatalf("crash after operation %d of %d, %q, try %d: %v", k, len(ops), name, try, err)
@@ -166,23 +166,53 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	}
 }
 
+// TestKillThenPowerCut kills the process after each operation, lets the next one
+// recover, and then cuts the power: what the recovered log showed must stay.
+func TestKillThenPowerCut(t *testing.T) {
+	ops := recordRun(t, 6)
+	for k := range len(ops) + 1 {
+		if k < len(ops) && ops[k].kind == opEvent {
+			continue
+		}
+		if err := cutAfterRecovery(kill(ops[:k]), ops[:k]); err != nil {
+			t.Fatalf("kill after operation %d of %d: %v", k, len(ops), err)
+		}
+	}
+}
+
+// cutAfterRecovery recovers what the kernel shows, cuts the power with everything
+// lost that was not synced by then, and recovers again.
+func cutAfterRecovery(f *memFS, promised []op) error {
+	first, _, err := recoverAndCheck(f, promised)
+	if err != nil {
+		return err
+	}
+	second, _, err := recoverAndCheck(crash(f.ops, newRand(0), fates["all lost"]), promised)
+	if err == nil && second != first {
+		err = errors.New("frames were shown to readers and are gone after the power cut")
+	}
+	return err
+}
+
 // recoverAndCheck opens the disk, checks the promises, appends, and opens again.
-func recoverAndCheck(disk *memFS, promised []op) (OpenReport, error) {
+// It returns the ends of the shards after the first opening.
+func recoverAndCheck(disk *memFS, promised []op) (ends [store.Shards]store.Offset, rep OpenReport, err error) {
 	l, rep, err := openFS(disk, testConfig())
 	if err != nil {
-		return rep, err
+		return ends, rep, err
 	}
+	ends = l.next
 	recovered := len(disk.ops)
 	if err := checkRecovered(l, promised); err != nil {
-		return rep, errors.Join(err, l.Close())
+		return ends, rep, errors.Join(err, l.Close())
 	}
 	o, err := l.Append(bg, 200, []byte("after the crash"))
 	if err := errors.Join(err, l.Close()); err != nil {
-		return rep, err
+		return ends, rep, err
 	}
 	again, rep2, err := openFS(disk, testConfig())
 	if err != nil {
-		return rep, fmt.Errorf("second open: %w", err)
+		return ends, rep, fmt.Errorf("second open: %w", err)
 	}
 	err = checkRecovered(again, promised)
 	if !rep2.Clean || rep2.TruncatedBytes > 0 || again.End(200) != o+1 {
@@ -190,7 +220,7 @@ func recoverAndCheck(disk *memFS, promised []op) (OpenReport, error) {
 	}
 	err = errors.Join(err, again.Close())
 	disk.ops = disk.ops[:recovered] // for a crash during the recovery
-	return rep, err
+	return ends, rep, err
 }
 
 // TestFailedOperation lets each operation fail in turn: the log must stop, say
@@ -232,10 +262,15 @@ func TestFailedOperation(t *testing.T) {
 		f := newMemFS()
 		f.failAt = at
 		_ = run(f)
+		f.failAt = 0
+		promised := append([]op(nil), f.ops...)
 		for i, name := range []string{"all kept", "all lost", "sectors"} {
-			if _, err := recoverAndCheck(crash(f.ops, newRand(uint64(at), uint64(i)), fates[name]), f.ops); err != nil {
+			if _, _, err := recoverAndCheck(crash(promised, newRand(uint64(at), uint64(i)), fates[name]), promised); err != nil {
 				t.Fatalf("operation %d failed, then %q: %v", at, name, err)
 			}
+		}
+		if err := cutAfterRecovery(f, promised); err != nil {
+			t.Fatalf("operation %d failed, then a restart and a power cut: %v", at, err)
 		}
 	}
 	t.Logf("%d operations", whole.count)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -43,6 +44,7 @@ const (
 	opRename
 	opRemove
 	opSyncDir
+	opLost  // a sync failed: the kernel shows what was written, and never writes it
 	opEvent // a note of the test: what had been acknowledged or asked for by now
 )
 
@@ -196,6 +198,9 @@ func (f *memFile) ReadAt(b []byte, at int64) (int, error) {
 }
 
 func (f *memFile) WriteAt(b []byte, at int64) (int, error) {
+	for range 10 { // takes a moment, in which the next commit gathers
+		runtime.Gosched()
+	}
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	if !f.m.record(op{kind: opWrite, id: f.n.id, at: at, data: append([]byte(nil), b...)}) {
@@ -237,6 +242,7 @@ func (f *memFile) Sync() error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	if !f.m.record(op{kind: opSync, id: f.n.id}) {
+		f.m.ops = append(f.m.ops, op{kind: opLost, id: f.n.id})
 		return errInjected
 	}
 	return nil
@@ -302,8 +308,8 @@ func sectors(r *rand.Rand, o op, lose int) []op {
 }
 
 // crash is the disk after a power cut that follows the recorded operations: what
-// was synced is there, and the fate decides about the rest. Changes of the
-// directory survive from the first on, up to a point that is drawn.
+// was synced is there, and the fate decides about the rest. Creations and renames
+// survive from the first on, up to a point that is drawn; removals each for itself.
 func crash(ops []op, r *rand.Rand, f fate) *memFS {
 	inodes, dir := map[int]*inode{}, map[string]int{}
 	pending := map[int][]op{}
@@ -348,10 +354,15 @@ func crash(ops []op, r *rand.Rand, f fate) *memFS {
 				apply(p)
 			}
 			delete(pending, o.id)
+		case opLost:
+			delete(pending, o.id)
 		}
 	}
-	for _, p := range pendingDir[:r.IntN(len(pendingDir)+1)] {
-		applyDir(p)
+	kept := r.IntN(len(pendingDir) + 1)
+	for i, p := range pendingDir {
+		if p.kind == opRemove && r.IntN(2) == 0 || p.kind != opRemove && i < kept {
+			applyDir(p)
+		}
 	}
 	for id := 1; id <= top; id++ {
 		if inodes[id] == nil {
@@ -376,6 +387,32 @@ func crash(ops []op, r *rand.Rand, f fate) *memFS {
 	out.ops = append(out.ops, op{kind: opSyncDir})
 	out.setup = len(out.ops)
 	return out
+}
+
+// kill is the disk after the process was killed: the kernel still has everything,
+// and what was not synced is not durable yet.
+func kill(ops []op) *memFS {
+	f := crash(ops, newRand(0), fates["all kept"])
+	f.names = map[string]*inode{}
+	inodes := map[int]*inode{}
+	for _, o := range ops {
+		switch o.kind {
+		case opCreate:
+			inodes[o.id] = &inode{id: o.id}
+			f.names[o.name] = inodes[o.id]
+		case opRename:
+			f.names[o.to] = f.names[o.name]
+			delete(f.names, o.name)
+		case opRemove:
+			delete(f.names, o.name)
+		case opWrite:
+			inodes[o.id].write(o.data, o.at)
+		case opTruncate:
+			inodes[o.id].truncate(o.at)
+		}
+	}
+	f.ops = append([]op(nil), ops...)
+	return f
 }
 
 // newRand makes a repeatable source.

@@ -124,6 +124,32 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
+// TestHoleInLastCommit: a crash may keep the later blocks of the last commit and
+// lose an earlier one. Valid items behind the hole must not make it damage.
+func TestHoleInLastCommit(t *testing.T) {
+	f := newMemFS()
+	l, _ := mustOpen(t, f, testConfig())
+	if _, err := l.Append(bg, 0, []byte("an earlier commit")); err != nil {
+		t.Fatal(err)
+	}
+	b := newBatch(nil)
+	for range 5 {
+		b.add(1, make([]byte, 100), checksum(make([]byte, 100)))
+	}
+	start, size := l.seg.size, itemSize(100)
+	l.number(b, l.seg)
+	left := f.clone()
+	l.Close()
+	n := left.names[segmentName(1)]
+	n.data = append(n.data, b.buf...)
+	clear(n.data[int(start)+2*size : int(start)+2*size+64])
+	l, rep := mustOpen(t, left, testConfig())
+	defer l.Close()
+	if rep.Frames != 3 || rep.TruncatedBytes != int64(3*size) || l.End(1) != 2 {
+		t.Errorf("%+v", rep)
+	}
+}
+
 // TestDamage has changes that no crash explains: Open must refuse, name file and
 // position, and leave everything as it is.
 func TestDamage(t *testing.T) {
@@ -226,8 +252,13 @@ func TestReadDamage(t *testing.T) {
 // TestHostilePayload puts bytes that are a valid item of the very place, but for
 // the salt, into a payload whose write is torn: it must stay a torn tail.
 func TestHostilePayload(t *testing.T) {
+	known, _ := mustOpen(t, newMemFS(), testConfig()) // the attacker's own log
+	guess := known.segs[0].seed
+	known.Close()
 	f := newMemFS()
-	l, _ := mustOpen(t, f, testConfig())
+	cfg := testConfig()
+	cfg.Rand = randReader{newRand(2)}
+	l, _ := mustOpen(t, f, cfg)
 	seg := l.segs[0]
 	payload := make([]byte, 400)
 	start := seg.size
@@ -241,7 +272,7 @@ func TestHostilePayload(t *testing.T) {
 			break
 		}
 		it := item{length: 1, kind: kindFrame, commit: at}
-		it.put(payload[in:], seg.seed+1, at) // the right salt is not known outside
+		it.put(payload[in:], guess, at)
 		in += itemHeaderSize
 	}
 	if _, err := l.Append(bg, 0, payload); err != nil {
