@@ -27,6 +27,7 @@ type memFS struct {
 	setup  int  // how many of them describe the state at the start
 	failAt int  // this operation fails (counted from 1), 0: none
 	count  int
+	gate   chan struct{} // if set, each file sync takes one token first
 }
 
 type inode struct {
@@ -239,6 +240,9 @@ func (f *memFile) Truncate(size int64) error {
 }
 
 func (f *memFile) Sync() error {
+	if f.m.gate != nil {
+		<-f.m.gate
+	}
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	if !f.m.record(op{kind: opSync, id: f.n.id}) {

@@ -22,12 +22,13 @@
 //	   8  8     offset of the frame in its shard
 //	  16  4     position of the first item of the commit, in units of 8 bytes
 //	  20  4     checksum of the payload
-//	  24  4     checksum of salt, position of this item, and bytes 0..23
+//	  24  4     checksum of bytes 0..23, begun from the checksum of the
+//	            salt xor the position of this item in units of 8 bytes
 //
 // The header repeats every shard's offset so that offsets go on without gaps
 // when older segments were dropped. The salt and the position in the checksum
 // keep bytes that a hotspot sent inside a payload, or blocks of another file,
-// from ever passing for an item.
+// from passing for an item, but for one chance in 2^32.
 //
 // # Commits
 //
@@ -52,7 +53,9 @@
 //
 // The limits of that proof: damage that hits only the very last commit before a
 // crash looks like a torn tail, and the deliberate removal of the last segment
-// looks like a log that never had it.
+// looks like a log that never had it. Of the disk the package asks that a sync
+// means what it says, and that a sector which is written over at a power cut
+// holds its old or its new bytes.
 //
 // # Cost
 //

@@ -105,10 +105,7 @@ func (it *item) put(b []byte, seed uint32, at int64) {
 }
 
 func itemSum(b []byte, seed uint32, at int64) uint32 {
-	var p [8 + 24]byte
-	le.PutUint64(p[:], uint64(at))
-	copy(p[8:], b[:24])
-	return crc32.Update(seed, castagnoli, p[:])
+	return crc32.Update(seed^uint32(at/align), castagnoli, b[:24])
 }
 
 // parseItem reads the header of the item at position at. It is false for bytes

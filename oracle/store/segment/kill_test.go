@@ -177,7 +177,6 @@ func checkKilled(t *testing.T, dir string, acked map[killKey][]byte) segment.Ope
 	if found != len(acked) {
 		t.Errorf("%d of %d acknowledged frames are lost", len(acked)-found, len(acked))
 	}
-
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
