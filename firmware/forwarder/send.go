@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// maxAdvance is how far ahead packet forwarders queue; they call what is
+	// MaxAdvance is how far ahead packet forwarders queue; they call what is
 	// further ahead too early.
-	maxAdvance radio.Micros = 512_000_000
+	MaxAdvance radio.Micros = 512_000_000
 	// staleAfter is how late a tick must be for us to say so instead of the
 	// forwarder, which has the exact counter but only 32 bits of it.
 	staleAfter radio.Micros = 1_000_000
@@ -112,7 +112,7 @@ func (f *Forwarder) prepare(p radio.TxPacket) (job, radio.TxStatus) {
 		switch lead := p.Tick.Sub(peer.counter.now(now)); {
 		case lead < -late:
 			return job{}, radio.TxTooLate
-		case lead > maxAdvance:
+		case lead > MaxAdvance:
 			return job{}, radio.TxTooEarly
 		}
 	}
