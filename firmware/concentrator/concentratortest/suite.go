@@ -240,7 +240,7 @@ func sendImmediate(t *testing.T, h Harness) {
 
 func sendAtTick(t *testing.T, h Harness) {
 	p := downlink()
-	p.When, p.Tick = radio.AtTick, now(t, h).Add(500_000)
+	p.When, p.Tick = radio.AtTick, now(t, h).Add(1_000_000)
 	r := send(t, h, p)
 	if r.Status != radio.TxOK {
 		t.Fatalf("result %s, want ok", r.Status)
