@@ -1,8 +1,6 @@
 package poc
 
 import (
-	"encoding/binary"
-
 	"heliograph/provisioning/identity"
 	"heliograph/radio"
 )
@@ -10,12 +8,32 @@ import (
 // Wallet is a Solana account address: 32 bytes.
 type Wallet [32]byte
 
-// maxRegion bounds the name of a region, as in "AS923-1B".
-const maxRegion = 16
+// Limits of an assertion.
+const (
+	maxRegion = 16 // bytes in the name of a region, as in "AS923-1B"
+	maxLatE7  = 90e7
+	maxLonE7  = 180e7
+	minGain   = -1000 // hundredths of dBi
+	maxGain   = 2000
+)
 
 // Position is a place on the ground in ten-millionths of a degree (WGS 84).
 type Position struct {
 	LatE7, LonE7 int32 // -90e7..90e7, -180e7..180e7
+}
+
+// Valid says whether the place is on Earth.
+func (p Position) Valid() bool {
+	return p.LatE7 >= -maxLatE7 && p.LatE7 <= maxLatE7 && p.LonE7 >= -maxLonE7 && p.LonE7 <= maxLonE7
+}
+
+func validRegion(name string) bool {
+	for _, c := range []byte(name) {
+		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
 }
 
 // Assertion is a hotspot's statement of where it is, what antenna it has and to
@@ -32,39 +50,44 @@ type Assertion struct {
 	Time      radio.WallTime
 }
 
-// AppendBinary appends the body.
+// AppendBinary appends the body. It fails with [ErrValue] for an assertion that
+// no parser would take.
 func (a Assertion) AppendBinary(dst []byte) ([]byte, error) {
-	dst = putHeader(dst, KindAssertion)
-	dst = append(dst, a.Hotspot[:]...)
-	dst = append(dst, a.Owner[:]...)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(a.Position.LatE7))
-	dst = binary.BigEndian.AppendUint32(dst, uint32(a.Position.LonE7))
-	dst = binary.BigEndian.AppendUint16(dst, uint16(a.Elevation))
-	dst = binary.BigEndian.AppendUint16(dst, uint16(a.Gain))
-	dst = putVar(dst, []byte(a.Region))
-	dst = binary.BigEndian.AppendUint64(dst, a.Sequence)
-	return putWallTime(dst, a.Time), nil
+	w := newWriter(dst, KindAssertion)
+	w.hotspot(a.Hotspot)
+	w.raw(a.Owner[:])
+	w.u32(uint32(w.within(int64(a.Position.LatE7), -maxLatE7, maxLatE7, "latitude")))
+	w.u32(uint32(w.within(int64(a.Position.LonE7), -maxLonE7, maxLonE7, "longitude")))
+	w.u16(uint16(a.Elevation))
+	w.i16(w.within(int64(a.Gain), minGain, maxGain, "antenna gain"), "antenna gain")
+	if !validRegion(a.Region) {
+		w.fail("region name has a character other than A-Z, 0-9 and '-'")
+	}
+	w.varBytes([]byte(a.Region), 0, maxRegion, "region")
+	if a.Sequence == 0 {
+		w.fail("sequence is 0")
+	}
+	w.u64(a.Sequence)
+	w.wallTime(a.Time)
+	return w.end(KindAssertion)
 }
 
-func parseAssertion(body []byte) (a Assertion, err error) {
-	r := reader{b: body}
+func parseAssertion(r reader) (a Assertion, err error) {
 	r.header(KindAssertion)
 	a.Hotspot = r.hotspot()
 	copy(a.Owner[:], r.take(len(a.Owner), "owner"))
 	a.Position = Position{int32(r.u32("latitude")), int32(r.u32("longitude"))}
-	if a.Position.LatE7 < -90e7 || a.Position.LatE7 > 90e7 || a.Position.LonE7 < -180e7 || a.Position.LonE7 > 180e7 {
+	if !a.Position.Valid() {
 		r.fail("position is not on Earth")
 	}
 	a.Elevation = int16(r.u16("elevation"))
 	a.Gain = radio.CentiDB(int16(r.u16("gain")))
-	if a.Gain < -1000 || a.Gain > 2000 {
+	if a.Gain < minGain || a.Gain > maxGain {
 		r.fail("antenna gain %v is outside -10..20 dB", a.Gain)
 	}
 	a.Region = string(r.varBytes(maxRegion, "region"))
-	for _, c := range []byte(a.Region) {
-		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') {
-			r.fail("region name has a character other than A-Z, 0-9 and '-'")
-		}
+	if !validRegion(a.Region) {
+		r.fail("region name has a character other than A-Z, 0-9 and '-'")
 	}
 	a.Sequence = r.u64("sequence")
 	if a.Sequence == 0 {

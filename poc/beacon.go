@@ -2,7 +2,6 @@ package poc
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 
 	"heliograph/provisioning/identity"
 	"heliograph/radio"
@@ -59,21 +58,22 @@ type Beacon struct {
 // Payload is the payload that the beacon must have carried.
 func (b Beacon) Payload() Payload { return PayloadOf(b.Proof) }
 
-// AppendBinary appends the body.
+// AppendBinary appends the body. It fails with [ErrValue] for a beacon that no
+// parser would take.
 func (b Beacon) AppendBinary(dst []byte) ([]byte, error) {
-	dst = putHeader(dst, KindBeacon)
-	dst = append(dst, b.Hotspot[:]...)
-	dst = append(dst, b.Challenge[:]...)
-	dst = putVar(dst, b.Proof)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(b.Frequency))
-	dst = putDataRate(dst, b.DataRate)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(b.Power))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(b.Tick))
-	return putWallTime(dst, b.Time), nil
+	w := newWriter(dst, KindBeacon)
+	w.hotspot(b.Hotspot)
+	w.raw(b.Challenge[:])
+	w.varBytes(b.Proof, 1, maxProof, "proof")
+	w.frequency(b.Frequency)
+	w.dataRate(b.DataRate)
+	w.i16(int64(b.Power), "power")
+	w.u64(uint64(b.Tick))
+	w.wallTime(b.Time)
+	return w.end(KindBeacon)
 }
 
-func parseBeacon(body []byte) (b Beacon, err error) {
-	r := reader{b: body}
+func parseBeacon(r reader) (b Beacon, err error) {
 	r.header(KindBeacon)
 	b.Hotspot = r.hotspot()
 	b.Challenge = r.id("challenge")

@@ -1,7 +1,6 @@
 package poc
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"heliograph/provisioning/identity"
@@ -25,22 +24,28 @@ type Challenge struct {
 
 const challengeBody = 2 + 4 + 2 + 33 + 8 + 4 + 1 + 2 + 16
 
-// AppendBinary appends the body.
+// AppendBinary appends the body. It fails with [ErrValue] for a challenge that no
+// parser would take.
 func (c Challenge) AppendBinary(dst []byte) ([]byte, error) {
-	dst = putHeader(dst, KindChallenge)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(c.Epoch))
-	dst = binary.BigEndian.AppendUint16(dst, c.Slot)
-	dst = append(dst, c.Hotspot[:]...)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(c.UnixNano))
-	dst = binary.BigEndian.AppendUint32(dst, uint32(c.Frequency))
-	dst = putDataRate(dst, c.DataRate)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(c.EIRP))
-	return append(dst, c.Nonce[:]...), nil
+	w := newWriter(dst, KindChallenge)
+	w.u32(uint32(c.Epoch))
+	w.u16(c.Slot)
+	w.hotspot(c.Hotspot)
+	w.instant(c.UnixNano, "instant")
+	w.frequency(c.Frequency)
+	w.dataRate(c.DataRate)
+	w.i16(int64(c.EIRP), "eirp")
+	w.raw(c.Nonce[:])
+	return w.end(KindChallenge)
 }
 
-// ID is the hash of the body.
+// ID is the hash of the body. A challenge that has no body, because a field is
+// out of range, has the zero ID.
 func (c Challenge) ID() ID {
-	body, _ := c.AppendBinary(make([]byte, 0, challengeBody)) // cannot fail
+	body, err := c.AppendBinary(make([]byte, 0, challengeBody))
+	if err != nil {
+		return ID{}
+	}
 	return IDOf(body)
 }
 
@@ -87,7 +92,9 @@ func ParseChallenge(b []byte, oracle identity.HotspotID) (c Challenge, err error
 	c.Epoch = Epoch(r.u32("epoch"))
 	c.Slot = r.u16("slot")
 	c.Hotspot = r.hotspot()
-	c.UnixNano = int64(r.u64("instant"))
+	if c.UnixNano = int64(r.u64("instant")); c.UnixNano < 0 {
+		r.fail("instant lies before 1970")
+	}
 	c.Frequency = r.frequency()
 	c.DataRate = r.dataRate()
 	c.EIRP = radio.EIRP(int16(r.u16("eirp")))

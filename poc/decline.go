@@ -35,17 +35,18 @@ func (c DeclineCause) String() string {
 	return "unknown"
 }
 
-// AppendBinary appends the body.
+// AppendBinary appends the body. It fails with [ErrValue] for a decline that no
+// parser would take.
 func (d Decline) AppendBinary(dst []byte) ([]byte, error) {
-	dst = putHeader(dst, KindDecline)
-	dst = append(dst, d.Hotspot[:]...)
-	dst = append(dst, d.Challenge[:]...)
-	dst = append(dst, byte(d.Cause))
-	return putWallTime(dst, d.Time), nil
+	w := newWriter(dst, KindDecline)
+	w.hotspot(d.Hotspot)
+	w.raw(d.Challenge[:])
+	w.u8(uint8(w.within(int64(d.Cause), 1, int64(len(declineNames))-1, "cause")))
+	w.wallTime(d.Time)
+	return w.end(KindDecline)
 }
 
-func parseDecline(body []byte) (d Decline, err error) {
-	r := reader{b: body}
+func parseDecline(r reader) (d Decline, err error) {
 	r.header(KindDecline)
 	d.Hotspot = r.hotspot()
 	d.Challenge = r.id("challenge")

@@ -1,8 +1,6 @@
 package poc
 
 import (
-	"encoding/binary"
-
 	"heliograph/provisioning/identity"
 	"heliograph/radio"
 )
@@ -19,21 +17,22 @@ type Packet struct {
 	Time      radio.WallTime // UTC of that end
 }
 
-// AppendBinary appends the body.
+// AppendBinary appends the body. It fails with [ErrValue] for a packet that no
+// parser would take, an FSK one among them.
 func (p Packet) AppendBinary(dst []byte) ([]byte, error) {
-	dst = putHeader(dst, KindPacket)
-	dst = append(dst, p.Hotspot[:]...)
-	dst = putVar(dst, p.PHY)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(p.Frequency))
-	dst = putDataRate(dst, p.DataRate)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(p.RSSI))
-	dst = binary.BigEndian.AppendUint16(dst, uint16(p.SNR))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(p.Tick))
-	return putWallTime(dst, p.Time), nil
+	w := newWriter(dst, KindPacket)
+	w.hotspot(p.Hotspot)
+	w.varBytes(p.PHY, 1, radio.MaxPayload, "phy payload")
+	w.frequency(p.Frequency)
+	w.dataRate(p.DataRate)
+	w.i16(int64(p.RSSI), "rssi")
+	w.i16(int64(p.SNR), "snr")
+	w.u64(uint64(p.Tick))
+	w.wallTime(p.Time)
+	return w.end(KindPacket)
 }
 
-func parsePacket(body []byte) (p Packet, err error) {
-	r := reader{b: body}
+func parsePacket(r reader) (p Packet, err error) {
 	r.header(KindPacket)
 	p.Hotspot = r.hotspot()
 	p.PHY = r.varBytes(radio.MaxPayload, "phy payload")

@@ -1,10 +1,6 @@
 package poc
 
-import (
-	"encoding/binary"
-
-	"heliograph/provisioning/identity"
-)
+import "heliograph/provisioning/identity"
 
 // Receipt is the oracle's signed promise that a report is in its journal.
 type Receipt struct {
@@ -21,13 +17,17 @@ const receiptBody = 2 + 32 + 33 + 4 + 8 + 2 + 8
 // SignReceipt encodes and signs with the oracle's key. With an Ed25519 key the
 // same receipt always gives the same bytes.
 func SignReceipt(rc Receipt, oracle identity.Signer) ([]byte, error) {
-	b := putHeader(make([]byte, 0, receiptBody), KindReceipt)
-	b = append(b, rc.Report[:]...)
-	b = append(b, rc.Hotspot[:]...)
-	b = binary.BigEndian.AppendUint32(b, uint32(rc.Epoch))
-	b = binary.BigEndian.AppendUint64(b, uint64(rc.Received))
-	b = binary.BigEndian.AppendUint16(b, rc.Shard)
-	b = binary.BigEndian.AppendUint64(b, rc.Offset)
+	w := newWriter(make([]byte, 0, receiptBody), KindReceipt)
+	w.raw(rc.Report[:])
+	w.hotspot(rc.Hotspot)
+	w.u32(uint32(rc.Epoch))
+	w.instant(rc.Received, "received")
+	w.u16(rc.Shard)
+	w.u64(rc.Offset)
+	b, err := w.end(KindReceipt)
+	if err != nil {
+		return nil, err
+	}
 	return SignBody(b, oracle)
 }
 
@@ -42,7 +42,9 @@ func ParseReceipt(b []byte, oracle identity.HotspotID) (rc Receipt, err error) {
 	rc.Report = r.id("report")
 	rc.Hotspot = r.hotspot()
 	rc.Epoch = Epoch(r.u32("epoch"))
-	rc.Received = int64(r.u64("received"))
+	if rc.Received = int64(r.u64("received")); rc.Received < 0 {
+		r.fail("received before 1970")
+	}
 	rc.Shard = r.u16("shard")
 	rc.Offset = r.u64("offset")
 	if sig.BySession {
@@ -51,5 +53,8 @@ func ParseReceipt(b []byte, oracle identity.HotspotID) (rc Receipt, err error) {
 	if err := r.end(KindReceipt); err != nil {
 		return Receipt{}, err
 	}
-	return rc, sig.Verify(body, oracle)
+	if err := sig.Verify(body, oracle); err != nil {
+		return Receipt{}, err
+	}
+	return rc, nil
 }

@@ -1,7 +1,6 @@
 package poc
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"heliograph/provisioning/identity"
@@ -29,14 +28,39 @@ type SessionCert struct {
 
 const sessionBody = 2 + 33 + 32 + NonceSize + 8 + 8
 
+const badSpan = "validity is empty, or longer than a day"
+
+func validSpan(from, to int64) bool {
+	return from >= 0 && to >= from && to-from <= MaxSessionSeconds
+}
+
+// SessionClockTolerance is how many seconds before NotBefore a session key may
+// already be used: certificates are made by the hotspot's idea of the oracle's
+// clock, which may run ahead.
+const SessionClockTolerance = 60
+
+// Covers says whether the session key may speak for the hotspot in a report that
+// the oracle received at an instant (unix nanoseconds). Ends count in whole seconds.
+func (c SessionCert) Covers(unixNano int64) bool {
+	second := unixNano / nanosPerSecond
+	return second >= c.NotBefore-SessionClockTolerance && second <= c.NotAfter
+}
+
 // MakeSessionCert encodes and signs c with the hotspot's key.
 func MakeSessionCert(c SessionCert, key identity.Signer) ([]byte, error) {
-	b := putHeader(make([]byte, 0, sessionBody), KindSession)
-	b = append(b, c.Hotspot[:]...)
-	b = append(b, c.Key[:]...)
-	b = append(b, c.Nonce[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(c.NotBefore))
-	b = binary.BigEndian.AppendUint64(b, uint64(c.NotAfter))
+	if !validSpan(c.NotBefore, c.NotAfter) {
+		return nil, fmt.Errorf("%w: session: %s", ErrValue, badSpan)
+	}
+	w := newWriter(make([]byte, 0, sessionBody), KindSession)
+	w.hotspot(c.Hotspot)
+	w.raw(c.Key[:])
+	w.raw(c.Nonce[:])
+	w.u64(uint64(c.NotBefore))
+	w.u64(uint64(c.NotAfter))
+	b, err := w.end(KindSession)
+	if err != nil {
+		return nil, err
+	}
 	return SignBody(b, key)
 }
 
@@ -56,8 +80,8 @@ func ParseSessionCert(b []byte) (c SessionCert, err error) {
 	copy(c.Nonce[:], r.take(len(c.Nonce), "nonce"))
 	c.NotBefore = int64(r.u64("not before"))
 	c.NotAfter = int64(r.u64("not after"))
-	if c.NotBefore < 0 || c.NotAfter < c.NotBefore || c.NotAfter-c.NotBefore > MaxSessionSeconds {
-		r.fail("validity is empty or over %d s", MaxSessionSeconds)
+	if !validSpan(c.NotBefore, c.NotAfter) {
+		r.fail(badSpan)
 	}
 	if c.Signature.BySession {
 		r.fail("signed by a session key")

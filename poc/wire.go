@@ -12,8 +12,9 @@ import (
 // reader takes fixed-width fields off the front of b. The first short read sets
 // bad, and every later read gives zeros: a parser checks once, at its end.
 type reader struct {
-	b   []byte
-	bad string
+	b     []byte
+	bad   string
+	known func(identity.HotspotID) bool // see Parser
 }
 
 func (r *reader) take(n int, field string) []byte {
@@ -52,6 +53,9 @@ func (r *reader) hotspot() identity.HotspotID {
 	raw := r.take(len(identity.HotspotID{}), "hotspot")
 	if r.bad != "" {
 		return identity.HotspotID{}
+	}
+	if r.known != nil && r.known(identity.HotspotID(raw)) {
+		return identity.HotspotID(raw)
 	}
 	id, err := identity.ParseHotspotID(raw)
 	if err != nil {
@@ -110,24 +114,6 @@ func (r *reader) end(what Kind) error {
 		return fmt.Errorf("%w %v: %s", ErrMalformed, what, r.bad)
 	}
 	return nil
-}
-
-func putHeader(b []byte, k Kind) []byte { return append(b, byte(k), version) }
-
-func putDataRate(b []byte, d radio.DataRate) []byte {
-	code := byte(d.SF)
-	switch d.Bandwidth {
-	case 250 * radio.KHz:
-		code |= 1 << 4
-	case 500 * radio.KHz:
-		code |= 2 << 4
-	}
-	return append(b, code)
-}
-
-func putWallTime(b []byte, t radio.WallTime) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(t.UnixNano))
-	return binary.BigEndian.AppendUint32(b, uint32(min(t.Bound/time.Microsecond, 1<<32-1)))
 }
 
 func putVar(b, v []byte) []byte { return append(append(b, byte(len(v))), v...) }

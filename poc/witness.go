@@ -1,14 +1,17 @@
 package poc
 
 import (
-	"encoding/binary"
+	"math"
 
 	"heliograph/provisioning/identity"
 	"heliograph/radio"
 )
 
 // noFine stands for "no fine timestamp": a real one is below one second.
-const noFine = 1<<32 - 1
+const (
+	noFine         = 1<<32 - 1
+	nanosPerSecond = 1_000_000_000
+)
 
 // Witness is a hotspot's report that it received a beacon.
 type Witness struct {
@@ -25,27 +28,28 @@ type Witness struct {
 	HasFine   bool
 }
 
-// AppendBinary appends the body.
+// AppendBinary appends the body. It fails with [ErrValue] for a witness report
+// that no parser would take.
 func (w Witness) AppendBinary(dst []byte) ([]byte, error) {
-	dst = putHeader(dst, KindWitness)
-	dst = append(dst, w.Hotspot[:]...)
-	dst = append(dst, w.Payload[:]...)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(w.Frequency))
-	dst = binary.BigEndian.AppendUint32(dst, uint32(w.Offset))
-	dst = putDataRate(dst, w.DataRate)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(w.RSSI))
-	dst = binary.BigEndian.AppendUint16(dst, uint16(w.SNR))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(w.Tick))
-	dst = putWallTime(dst, w.Time)
+	e := newWriter(dst, KindWitness)
+	e.hotspot(w.Hotspot)
+	e.raw(w.Payload[:])
+	e.frequency(w.Frequency)
+	e.u32(uint32(e.within(int64(w.Offset), math.MinInt32, math.MaxInt32, "frequency offset")))
+	e.dataRate(w.DataRate)
+	e.i16(int64(w.RSSI), "rssi")
+	e.i16(int64(w.SNR), "snr")
+	e.u64(uint64(w.Tick))
+	e.wallTime(w.Time)
 	fine := uint32(noFine)
 	if w.HasFine {
-		fine = w.FineNanos
+		fine = uint32(e.within(int64(w.FineNanos), 0, nanosPerSecond-1, "fine timestamp"))
 	}
-	return binary.BigEndian.AppendUint32(dst, fine), nil
+	e.u32(fine)
+	return e.end(KindWitness)
 }
 
-func parseWitness(body []byte) (w Witness, err error) {
-	r := reader{b: body}
+func parseWitness(r reader) (w Witness, err error) {
 	r.header(KindWitness)
 	w.Hotspot = r.hotspot()
 	copy(w.Payload[:], r.take(PayloadSize, "payload"))
@@ -58,7 +62,7 @@ func parseWitness(body []byte) (w Witness, err error) {
 	w.Time = r.wallTime()
 	if fine := r.u32("fine timestamp"); fine != noFine {
 		w.FineNanos, w.HasFine = fine, true
-		if fine >= 1_000_000_000 {
+		if fine >= nanosPerSecond {
 			r.fail("fine timestamp %d ns is not below one second", fine)
 		}
 	}
