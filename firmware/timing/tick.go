@@ -49,5 +49,5 @@ func (p Pair) bound(d time.Duration) time.Duration {
 	if d < 0 {
 		d = -d
 	}
-	return p.UTC.Bound + p.Bound + time.Microsecond + time.Duration(drift(d, TickDrift))
+	return wholeMicros(p.UTC.Bound + p.Bound + time.Microsecond + time.Duration(drift(d, TickDrift)))
 }

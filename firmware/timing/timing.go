@@ -114,6 +114,11 @@ func drift(age time.Duration, ppm int64) int64 {
 	return int64(age)/1_000_000*ppm + ppm
 }
 
+// wholeMicros rounds a bound up to what reports can state.
+func wholeMicros(d time.Duration) time.Duration {
+	return (d + time.Microsecond - 1).Truncate(time.Microsecond)
+}
+
 // At is UTC at the given moment. It is unknown before the first sample, unless
 // the configuration trusts the system clock. With both, the narrower of the two
 // counts as long as they do not contradict each other; if they do, the oracle is
@@ -135,7 +140,7 @@ func (e *Estimator) At(now Instant) radio.WallTime {
 		return radio.WallTime{}
 	}
 	mid := lo + (hi-lo)/2
-	w := radio.WallTime{UnixNano: mid + int64(now.Mono), Bound: time.Duration((hi-lo+1)/2 + 1)}
+	w := radio.WallTime{UnixNano: mid + int64(now.Mono), Bound: wholeMicros(time.Duration((hi-lo+1)/2 + 1))}
 	if w.UnixNano <= 0 { // before 1970: no clock says so
 		return radio.WallTime{}
 	}
