@@ -81,6 +81,7 @@ func launch(ctx context.Context, node, dir string, cfg Config) (*VM, error) {
 	}
 	cmd := exec.Command(node, arguments(cfg)...)
 	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in a terminal must not end it before its users
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("solanavm: start: %w", err)
