@@ -1,0 +1,102 @@
+package settle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"heliograph/oracle/ledger"
+	"heliograph/oracle/reward"
+	"heliograph/poc"
+)
+
+// Blockhash is a recent, finalized block by which a transaction is dated.
+type Blockhash struct {
+	Hash      [32]byte
+	Slot      uint64 // slot at which it was read
+	LastValid uint64 // block height after which a transaction with it is dead
+}
+
+// Tx is a signed transaction.
+type Tx struct {
+	Signature string `json:"signature"` // base58
+	Raw       []byte `json:"raw"`
+	LastValid uint64 `json:"last_valid"` // block height
+}
+
+// Status is what the cluster says about a signature.
+type Status struct {
+	Known bool   // some node has seen it land
+	Final bool   // finalized: no fork can undo it
+	Err   string // why it failed on chain; "" when it succeeded
+	Slot  uint64
+}
+
+// Chain is a cluster as the settler sees it. Every call ends with its context;
+// an error says that nothing is known, never that something did not happen.
+type Chain interface {
+	// Genesis is the cluster's genesis hash, base58.
+	Genesis(ctx context.Context) (string, error)
+	Blockhash(ctx context.Context) (Blockhash, error)
+	// Height is the finalized block height.
+	Height(ctx context.Context) (uint64, error)
+	// Send hands a transaction to the cluster. A [*Rejected] says that the
+	// cluster simulated it and refused: it did not land through this call.
+	Send(ctx context.Context, tx Tx) error
+	// Statuses are in the order of the signatures, at most 256.
+	Statuses(ctx context.Context, signatures []string) ([]Status, error)
+	// Marked says whether a batch's marker exists, and which signatures, final and
+	// successful, have touched it.
+	Marked(ctx context.Context, m Marker) (bool, []string, error)
+	// Payable says for each wallet why it cannot be paid now, "" if it can.
+	Payable(ctx context.Context, wallets []poc.Wallet) ([]string, error)
+	// Funds are the tokens that may be spent and the payer's lamports.
+	Funds(ctx context.Context) (tokens ledger.Amount, lamports uint64, err error)
+}
+
+// Signer makes and signs transactions. It does no I/O that can be lost.
+type Signer interface {
+	// Identity names what payouts depend on: hot key, mint, treasury. A settler
+	// refuses to continue an epoch under another one.
+	Identity() string
+	Memo(ctx context.Context, text string, b Blockhash) (Tx, error)
+	// Payout pays the recipients, guarded by the marker. attempt is 0, 1, 2...:
+	// later attempts may bid a higher fee.
+	Payout(ctx context.Context, m Marker, to []reward.Payout, b Blockhash, attempt int) (Tx, error)
+	// MaxRecipients is how many recipients fit one transaction.
+	MaxRecipients() int
+}
+
+// Marker names the one-shot account that guards a batch.
+type Marker struct {
+	Epoch poc.Epoch
+	Batch uint32
+}
+
+// Rejected is a refusal in simulation.
+type Rejected struct {
+	Cause     RejectCause
+	Recipient int    // which recipient broke the batch; meaningful for CauseRecipient
+	Detail    string // what the cluster said
+}
+
+func (r *Rejected) Error() string { return fmt.Sprintf("settle: rejected: %s", r.Detail) }
+
+// RejectCause sorts refusals by what is to be done.
+type RejectCause uint8
+
+// The causes.
+const (
+	CauseOther     RejectCause = 0 // try again later
+	CauseMarker    RejectCause = 1 // the marker exists: some variant has landed
+	CauseRecipient RejectCause = 2 // one recipient cannot be paid
+	CauseFunds     RejectCause = 3 // treasury, allowance or fee payer is empty
+	CauseExpired   RejectCause = 4 // the blockhash is too old or not known
+)
+
+// Errors that callers branch on.
+var (
+	ErrWrongCluster = errors.New("settle: wrong cluster")
+	ErrUnknown      = errors.New("settle: no such epoch")
+	ErrConflict     = errors.New("settle: epoch is frozen with another list")
+)

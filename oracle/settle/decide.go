@@ -1,0 +1,85 @@
+package settle
+
+import "slices"
+
+// Facts are what the cluster says about one batch at one moment.
+type Facts struct {
+	Height     uint64   // finalized block height
+	Statuses   []Status // one for each attempt
+	Marked     bool     // the marker exists
+	Signatures []string // final, successful transactions that touched the marker
+}
+
+// Action is what to do next about a batch.
+type Action uint8
+
+// The actions.
+const (
+	Wait     Action = iota // ask again later
+	Sign                   // sign another variant, persist it, then send it
+	Resend                 // send the newest variant again: always safe
+	Finalize               // the variant with the returned index has landed for good
+	HoldNow                // all variants are dead: hold the suspects, then plan anew
+)
+
+// decide is the whole judgement about a batch. index is meaningful for Finalize.
+//
+// It is safe against every lie of omission: Sign is only ever a loss of a fee,
+// since the marker lets one variant through.
+func decide(b Batch, f Facts) (a Action, index int) {
+	for i, s := range f.Statuses {
+		if s.Final && s.Err == "" {
+			return Finalize, i
+		}
+	}
+	for i, at := range b.Attempts {
+		if slices.Contains(f.Signatures, at.Signature) {
+			return Finalize, i
+		}
+	}
+	for _, s := range f.Statuses {
+		if s.Known && s.Err == "" {
+			return Wait, 0 // landed, not final: a fork may still undo it
+		}
+	}
+	if f.Marked {
+		return Wait, 0 // a variant has landed; which one will be known when it is final
+	}
+	if len(b.Live()) == 0 && len(b.Attempts) == 0 {
+		return Wait, 0
+	}
+	expired := true
+	for i, at := range b.Attempts {
+		failed := at.Dead != "" || i < len(f.Statuses) && f.Statuses[i].Final && f.Statuses[i].Err != ""
+		if !failed && f.Height <= at.LastValid {
+			expired = false
+		}
+	}
+	switch {
+	case len(b.Suspect) > 0 && expired:
+		return HoldNow, 0
+	case len(b.Suspect) > 0:
+		return Wait, 0 // an older variant might still land with the suspects in it
+	case expired:
+		return Sign, 0
+	}
+	return Resend, 0
+}
+
+// decideMemo is the same for a memo: there is no marker, and a duplicate is harmless.
+func decideMemo(m Memo, height uint64, statuses []Status) (a Action, index int) {
+	for i, s := range statuses {
+		if s.Final && s.Err == "" {
+			return Finalize, i
+		}
+	}
+	for _, s := range statuses {
+		if s.Known && s.Err == "" {
+			return Wait, 0
+		}
+	}
+	if n := len(m.Attempts); n > 0 && height <= m.Attempts[n-1].LastValid {
+		return Resend, 0
+	}
+	return Sign, 0
+}

@@ -1,0 +1,79 @@
+package settle
+
+import (
+	"testing"
+
+	"heliograph/oracle/reward"
+	"heliograph/poc"
+)
+
+func TestDecide(t *testing.T) {
+	two := []reward.Payout{{Wallet: poc.Wallet{1}, Amount: 5}, {Wallet: poc.Wallet{2}, Amount: 7}}
+	at := func(sig string, lastValid uint64) Attempt {
+		return Attempt{Tx: Tx{Signature: sig, LastValid: lastValid}, Recipients: []int{0, 1}}
+	}
+	batch := func(as ...Attempt) Batch { return Batch{Payouts: two, Attempts: as} }
+	suspect := func(b Batch) Batch { b.Suspect = map[int]string{1: "frozen"}; return b }
+	allHeld := batch()
+	allHeld.Held = map[int]string{0: "x", 1: "x"}
+	ok, final := Status{Known: true}, Status{Known: true, Final: true}
+	failed := Status{Known: true, Final: true, Err: "Custom 0"}
+
+	for _, tt := range []struct {
+		name  string
+		batch Batch
+		facts Facts
+		want  Action
+		index int
+	}{
+		{"new", batch(), Facts{Height: 10}, Sign, 0},
+		{"everybody held", allHeld, Facts{Height: 10}, Wait, 0},
+		{"sent, nothing known", batch(at("a", 100)), Facts{Height: 10, Statuses: []Status{{}}}, Resend, 0},
+		{"at its last height", batch(at("a", 100)), Facts{Height: 100, Statuses: []Status{{}}}, Resend, 0},
+		{"expired, nothing known", batch(at("a", 100)), Facts{Height: 101, Statuses: []Status{{}}}, Sign, 0},
+		{"landed, not final", batch(at("a", 100)), Facts{Height: 101, Statuses: []Status{ok}}, Wait, 0},
+		{"final", batch(at("a", 100)), Facts{Height: 20, Statuses: []Status{final}}, Finalize, 0},
+		{"older variant is final", batch(at("a", 100), at("b", 300)), Facts{Height: 200, Statuses: []Status{final, {}}}, Finalize, 0},
+		{"expired, but the marker exists", batch(at("a", 100)), Facts{Height: 500, Statuses: []Status{{}}, Marked: true}, Wait, 0},
+		{"status hidden, marker's history tells", batch(at("a", 100), at("b", 300)),
+			Facts{Height: 500, Statuses: []Status{{}, {}}, Marked: true, Signatures: []string{"b"}}, Finalize, 1},
+		{"somebody else touched the marker's address", batch(at("a", 100)),
+			Facts{Height: 50, Statuses: []Status{{}}, Signatures: []string{"stranger"}}, Resend, 0},
+		{"a late duplicate failed", batch(at("a", 100), at("b", 300)),
+			Facts{Height: 200, Statuses: []Status{final, failed}}, Finalize, 0},
+		{"failed for good", batch(at("a", 100)), Facts{Height: 50, Statuses: []Status{failed}}, Sign, 0},
+		{"suspect, variant may still land", suspect(batch(at("a", 100))), Facts{Height: 100, Statuses: []Status{{}}}, Wait, 0},
+		{"suspect, variant is dead", suspect(batch(at("a", 100))), Facts{Height: 101, Statuses: []Status{{}}}, HoldNow, 0},
+		{"suspect, but it landed after all", suspect(batch(at("a", 100))), Facts{Height: 90, Statuses: []Status{final}}, Finalize, 0},
+		{"forked away", batch(at("a", 100)), Facts{Height: 60, Statuses: []Status{{}}}, Resend, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, index := decide(tt.batch, tt.facts)
+			if got != tt.want || got == Finalize && index != tt.index {
+				t.Errorf("decide = %v, %d; want %v, %d", got, index, tt.want, tt.index)
+			}
+		})
+	}
+}
+
+func TestDecideMemo(t *testing.T) {
+	m := Memo{Attempts: []Tx{{Signature: "a", LastValid: 100}}}
+	for _, tt := range []struct {
+		name   string
+		memo   Memo
+		height uint64
+		status []Status
+		want   Action
+	}{
+		{"new", Memo{}, 5, nil, Sign},
+		{"sent", m, 100, []Status{{}}, Resend},
+		{"expired", m, 101, []Status{{}}, Sign},
+		{"landed", m, 101, []Status{{Known: true}}, Wait},
+		{"final", m, 101, []Status{{Known: true, Final: true}}, Finalize},
+		{"failed", m, 101, []Status{{Known: true, Final: true, Err: "x"}}, Sign},
+	} {
+		if got, _ := decideMemo(tt.memo, tt.height, tt.status); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,20 @@
+// Package settle brings an epoch's rewards onto the chain: it freezes the list
+// of payouts, writes the Merkle root in a memo, pays every wallet in guarded
+// batches, and closes the epoch with a second memo.
+//
+// # The life of a batch
+//
+//	PLANNED --sign, persist--> SIGNED --send--> in flight --marker and signature final--> FINAL
+//
+// A transaction is persisted before it is sent, so a crash never leaves one that
+// we do not know. Each batch creates a one-shot marker account in the same
+// transaction: of all the variants that we may have signed of a batch, in this
+// process, in an earlier one or on a restored backup, the chain executes at most
+// one. That is why an expired variant may be signed again without asking.
+//
+// FINAL and the ledger's entries are one transaction of the store.
+//
+// What is to be done next is decided by [decide], a pure function of the batch
+// and of the facts that the cluster reports; the loop around it only carries
+// out. Package settle/solana is the only one that knows Solana.
+package settle

@@ -1,0 +1,82 @@
+package settle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// maxAttempts bounds what is remembered of a memo or a batch; beyond it the
+// oldest variant, long dead, is forgotten.
+const maxAttempts = 64
+
+// stepMemo moves a memo on: sign, persist, send, watch. save persists the record
+// that holds it.
+func (s *Settler) stepMemo(ctx context.Context, m *Memo, height uint64, save func() error) error {
+	if m.Final {
+		return nil
+	}
+	statuses, err := s.statuses(ctx, m.Attempts)
+	if err != nil {
+		return err
+	}
+	action, i := decideMemo(*m, height, statuses)
+	switch action {
+	case Finalize:
+		m.Final, m.Signature, m.Slot = true, m.Attempts[i].Signature, statuses[i].Slot
+		return save()
+	case Sign:
+		hash, err := s.chain.Blockhash(ctx)
+		if err != nil {
+			return fmt.Errorf("settle: ask for a blockhash: %w", err)
+		}
+		tx, err := s.signer.Memo(ctx, m.Text, hash)
+		if err != nil {
+			return fmt.Errorf("settle: sign memo: %w", err)
+		}
+		m.Attempts = append(m.Attempts, tx)
+		if len(m.Attempts) > maxAttempts {
+			m.Attempts = m.Attempts[1:]
+		}
+		if err := save(); err != nil {
+			return err
+		}
+		return s.sendMemo(ctx, tx)
+	case Resend:
+		return s.sendMemo(ctx, m.Attempts[len(m.Attempts)-1])
+	}
+	return nil
+}
+
+// sendMemo leaves a refusal to the next round: the memo may have landed already,
+// or the blockhash has expired and another variant will be signed.
+func (s *Settler) sendMemo(ctx context.Context, tx Tx) error {
+	err := s.chain.Send(ctx, tx)
+	var r *Rejected
+	if errors.As(err, &r) {
+		s.log.Debug("memo was refused", "signature", tx.Signature, "detail", r.Detail)
+		if r.Cause == CauseFunds {
+			return fmt.Errorf("settle: the fee payer cannot pay for a memo: send it SOL (%s)", r.Detail)
+		}
+		return nil
+	}
+	return err
+}
+
+func (s *Settler) statuses(ctx context.Context, attempts []Tx) ([]Status, error) {
+	if len(attempts) == 0 {
+		return nil, nil
+	}
+	sigs := make([]string, len(attempts))
+	for i, a := range attempts {
+		sigs[i] = a.Signature
+	}
+	st, err := s.chain.Statuses(ctx, sigs)
+	if err != nil {
+		return nil, fmt.Errorf("settle: ask for signatures: %w", err)
+	}
+	if len(st) != len(sigs) {
+		return nil, fmt.Errorf("settle: the cluster answered for %d of %d signatures", len(st), len(sigs))
+	}
+	return st, nil
+}

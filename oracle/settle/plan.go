@@ -1,0 +1,138 @@
+package settle
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+
+	"heliograph/oracle/ledger"
+	"heliograph/oracle/reward"
+	"heliograph/oracle/store"
+	"heliograph/poc"
+)
+
+// List is an epoch's frozen list of payouts.
+type List struct {
+	Epoch    poc.Epoch
+	Root     [32]byte // Merkle root over the epoch's rewards
+	ListHash [32]byte // hash of the published list
+	Payouts  []reward.Payout
+	Secret   poc.Secret // revealed in the close memo
+	Rules    string
+}
+
+// CommitText is the memo that is final on chain before the first payout.
+func CommitText(e poc.Epoch, count int, total ledger.Amount, root, list [32]byte) string {
+	return fmt.Sprintf("hsr1 e=%d n=%d t=%d r=%s l=%s", e, count, total, hex.EncodeToString(root[:]), hex.EncodeToString(list[:]))
+}
+
+// CloseText is the memo that ends an epoch and reveals its secret.
+func CloseText(e poc.Epoch, secret poc.Secret, paid, held ledger.Amount) string {
+	return fmt.Sprintf("hsx1 e=%d s=%s p=%d h=%d", e, hex.EncodeToString(secret[:]), paid, held)
+}
+
+// SeedText is the memo that commits to an epoch's secret.
+func SeedText(e poc.Epoch, commitment [32]byte) string {
+	return fmt.Sprintf("hsc1 e=%d c=%s", e, hex.EncodeToString(commitment[:]))
+}
+
+// batchesPerTransaction keeps a planning transaction below the store's limit.
+const batchesPerTransaction = 500
+
+// Freeze persists an epoch's list and plans its batches; the loop pays it. It is
+// idempotent: the same list again is a no-op, another one is [ErrConflict].
+// What each wallet is owed must be in the ledger already.
+func (s *Settler) Freeze(ctx context.Context, l List) error {
+	total := ledger.Amount(0)
+	for i, p := range l.Payouts {
+		var err error
+		if total, err = total.Add(p.Amount); err != nil {
+			return fmt.Errorf("settle: freeze epoch %d: %w", l.Epoch, err)
+		}
+		if p.Amount == 0 {
+			return fmt.Errorf("settle: freeze epoch %d: payout %d is zero", l.Epoch, i)
+		}
+	}
+	rec := Epoch{
+		Epoch: l.Epoch, State: Frozen, Root: l.Root, ListHash: l.ListHash, Total: total, Count: len(l.Payouts),
+		Identity: s.signer.Identity(), Rules: l.Rules, Secret: l.Secret,
+		Commit: Memo{Text: CommitText(l.Epoch, len(l.Payouts), total, l.Root, l.ListHash)},
+	}
+	size := s.signer.MaxRecipients()
+	rec.Batches = uint32((len(l.Payouts) + size - 1) / size)
+	done := false
+	err := s.kv.View(ctx, func(tx store.Tx) error {
+		var old Epoch
+		found, err := get(tx, epochKey(l.Epoch), &old)
+		done = found
+		if found && (old.Commit.Text != rec.Commit.Text || old.Secret != rec.Secret) {
+			return fmt.Errorf("%w: epoch %d: have %q, got %q", ErrConflict, l.Epoch, old.Commit.Text, rec.Commit.Text)
+		}
+		return err
+	})
+	if err != nil || done {
+		return err
+	}
+	// The batches first, the epoch last: an epoch that is there is complete.
+	for from := uint32(0); from < rec.Batches; from += batchesPerTransaction {
+		err := s.kv.Update(ctx, func(tx store.Tx) error {
+			for b := from; b < min(from+batchesPerTransaction, rec.Batches); b++ {
+				lo, hi := int(b)*size, min(int(b+1)*size, len(l.Payouts))
+				if err := put(tx, batchKey(l.Epoch, b), Batch{Epoch: l.Epoch, Index: b, Payouts: l.Payouts[lo:hi]}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.kv.Update(ctx, func(tx store.Tx) error { return put(tx, epochKey(l.Epoch), rec) }); err != nil {
+		return err
+	}
+	s.poke()
+	return nil
+}
+
+// Commit asks for the memo that commits to an epoch's secret. It is idempotent.
+func (s *Settler) Commit(ctx context.Context, e poc.Epoch, hash [32]byte) error {
+	err := s.kv.Update(ctx, func(tx store.Tx) error {
+		var old commitment
+		found, err := get(tx, commitKey(e), &old)
+		switch {
+		case err != nil:
+			return err
+		case found && old.Hash != hash:
+			return fmt.Errorf("%w: epoch %d has another commitment", ErrConflict, e)
+		case found:
+			return nil
+		}
+		return put(tx, commitKey(e), commitment{Epoch: e, Hash: hash, Memo: Memo{Text: SeedText(e, hash)}})
+	})
+	if err == nil {
+		s.poke()
+	}
+	return err
+}
+
+// CommitState is how far a commitment has come.
+type CommitState struct {
+	Final     bool
+	Slot      uint64
+	Signature string
+}
+
+// Commitment reports on a commitment; [ErrUnknown] when none was asked for.
+func (s *Settler) Commitment(ctx context.Context, e poc.Epoch) (st CommitState, err error) {
+	err = s.kv.View(ctx, func(tx store.Tx) error {
+		var c commitment
+		found, err := get(tx, commitKey(e), &c)
+		if err == nil && !found {
+			err = fmt.Errorf("%w: no commitment for epoch %d", ErrUnknown, e)
+		}
+		st = CommitState{Final: c.Memo.Final, Slot: c.Memo.Slot, Signature: c.Memo.Signature}
+		return err
+	})
+	return st, err
+}

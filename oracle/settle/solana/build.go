@@ -1,0 +1,101 @@
+package solana
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gagliardetto/solana-go"
+	computebudget "github.com/gagliardetto/solana-go/programs/compute-budget"
+	"github.com/gagliardetto/solana-go/programs/system"
+	"github.com/gagliardetto/solana-go/programs/token"
+
+	"heliograph/oracle/reward"
+	"heliograph/oracle/settle"
+)
+
+const (
+	// maxTransaction is the size of a packet that a validator accepts.
+	maxTransaction = 1232
+	// maxRecipients of a guarded legacy transaction, measured.
+	maxRecipients = 14
+	// firstTransfer is the index of the first TransferChecked.
+	firstTransfer = 5
+	markerIx      = 1
+
+	unitsBase        = 30_000
+	unitsPerTransfer = 7_000
+)
+
+// MaxRecipients is how many recipients fit one transaction.
+func (c *Client) MaxRecipients() int { return maxRecipients }
+
+// Memo signs a transaction that only holds a text.
+func (c *Client) Memo(_ context.Context, text string, b settle.Blockhash) (settle.Tx, error) {
+	// The memo program logs any bytes; without accounts it checks no signer, and
+	// the fee payer's signature says who wrote it.
+	memo := solana.NewInstruction(solana.MemoProgramID, solana.AccountMetaSlice{}, []byte(text))
+	return c.sign([]solana.Instruction{memo}, b)
+}
+
+// Payout signs a guarded batch.
+func (c *Client) Payout(_ context.Context, m settle.Marker, to []reward.Payout, b settle.Blockhash, attempt int) (settle.Tx, error) {
+	if len(to) == 0 || len(to) > maxRecipients {
+		return settle.Tx{}, fmt.Errorf("solana: %d recipients, want 1..%d", len(to), maxRecipients)
+	}
+	marker, seed, err := c.markerAddress(m)
+	if err != nil {
+		return settle.Tx{}, fmt.Errorf("solana: derive marker: %w", err)
+	}
+	ixs := []solana.Instruction{
+		system.NewTransferInstruction(c.rent, c.hot, marker).Build(),
+		system.NewAllocateWithSeedInstruction(c.hot, seed, tokenAccountSize, solana.TokenProgramID, marker, c.hot).Build(),
+		token.NewInitializeAccount3Instruction(c.hot, marker, c.cfg.Mint).Build(),
+		computebudget.NewSetComputeUnitLimitInstruction(uint32(unitsBase + unitsPerTransfer*len(to))).Build(),
+		computebudget.NewSetComputeUnitPriceInstruction(c.unitPrice(attempt)).Build(),
+	}
+	for _, p := range to {
+		ata, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(p.Wallet), c.cfg.Mint)
+		if err != nil {
+			return settle.Tx{}, fmt.Errorf("solana: derive token account: %w", err)
+		}
+		ixs = append(ixs, token.NewTransferCheckedInstruction(
+			uint64(p.Amount), c.decimals, c.cfg.Treasury, c.cfg.Mint, ata, c.hot, nil).Build())
+	}
+	return c.sign(ixs, b)
+}
+
+// unitPrice grows by half with every attempt, up to the limit.
+func (c *Client) unitPrice(attempt int) uint64 {
+	price := c.cfg.UnitPrice
+	for range min(attempt, 64) {
+		price += price/2 + 1
+		if price >= c.cfg.MaxUnitPrice {
+			return c.cfg.MaxUnitPrice
+		}
+	}
+	return price
+}
+
+func (c *Client) sign(ixs []solana.Instruction, b settle.Blockhash) (settle.Tx, error) {
+	tx, err := solana.NewTransaction(ixs, solana.Hash(b.Hash), solana.TransactionPayer(c.hot))
+	if err != nil {
+		return settle.Tx{}, fmt.Errorf("solana: build transaction: %w", err)
+	}
+	_, err = tx.Sign(func(key solana.PublicKey) *solana.PrivateKey {
+		if key == c.hot {
+			return &c.cfg.Hot
+		}
+		return nil
+	})
+	if err != nil {
+		return settle.Tx{}, fmt.Errorf("solana: sign: %w", err)
+	}
+	raw, err := tx.MarshalBinary()
+	if err != nil {
+		return settle.Tx{}, fmt.Errorf("solana: encode: %w", err)
+	}
+	if len(raw) > maxTransaction {
+		return settle.Tx{}, fmt.Errorf("solana: transaction of %d bytes, at most %d", len(raw), maxTransaction)
+	}
+	return settle.Tx{Signature: tx.Signatures[0].String(), Raw: raw, LastValid: b.LastValid}, nil
+}
