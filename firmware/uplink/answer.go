@@ -1,0 +1,164 @@
+package uplink
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	pb "heliograph/oracle/api/heliographv1"
+	"heliograph/poc"
+)
+
+// event takes in what a link received.
+func (s *service) event(e event) error {
+	c := s.c
+	if e.err != nil {
+		if e.link == s.old {
+			s.drop()
+			return nil
+		}
+		if e.link == s.cur {
+			return fmt.Errorf("uplink: session lost: %w", e.err)
+		}
+		return nil
+	}
+	switch m := e.msg.GetMessage().(type) {
+	case *pb.ToHotspot_Outcome:
+		err := c.outcome(e.link, m.Outcome)
+		if e.link == s.old && err != nil {
+			s.drop() // its reports are sent again on the new link
+			return nil
+		}
+		s.maybeDrop()
+		return err
+	case *pb.ToHotspot_Time:
+		if l := e.link; l.cookie != 0 && m.Time.GetCookie() == l.cookie {
+			l.cookie = 0
+			c.sample(l.asked, m.Time.GetUnixNano())
+		}
+	case *pb.ToHotspot_Challenge:
+		ch, err := poc.ParseChallenge(m.Challenge.GetChallenge(), c.cfg.OracleKey)
+		if err != nil {
+			c.count(func(st *Stats) { st.Outcomes["bad_challenge"]++ })
+			c.cfg.Log.Warn("bad challenge", "error", err.Error())
+		} else if c.cfg.Hooks.Challenge != nil {
+			c.cfg.Hooks.Challenge(ch)
+		}
+	case *pb.ToHotspot_Downlink:
+		if c.cfg.Hooks.Downlink != nil {
+			c.cfg.Hooks.Downlink(m.Downlink)
+		}
+	case *pb.ToHotspot_Verdict:
+		if c.cfg.Hooks.Verdict != nil {
+			c.cfg.Hooks.Verdict(m.Verdict)
+		}
+	case *pb.ToHotspot_Drain:
+		if e.link == s.cur {
+			wait := time.Duration(m.Drain.GetReconnectAfterMs()) * time.Millisecond
+			e.link.renewAt = c.cfg.Mono() + min(wait, c.cfg.BackoffMax)
+			c.cfg.Log.Info("the oracle asks for a new session", "after_ms", wait.Milliseconds())
+		}
+	}
+	return nil // messages of later versions are left out
+}
+
+// outcome settles a report. An error ends the link; the report is sent again.
+func (c *Client) outcome(l *link, o *pb.Outcome) error {
+	reason := poc.Reason(o.GetReason())
+	c.count(func(s *Stats) { s.Outcomes[reason.String()]++ })
+	if len(o.GetReportId()) != len(poc.ID{}) {
+		return c.nameless(reason, o)
+	}
+	id := poc.ID(o.GetReportId())
+	f, ok := c.flying[id]
+	if !ok {
+		c.count(func(s *Stats) { s.Unasked++ })
+		return nil
+	}
+	switch {
+	case reason == poc.OK:
+		if err := c.checkReceipt(id, o); err != nil {
+			return err
+		}
+		c.retries = 0
+		c.probing = max(0, c.probing-1)
+		c.land(id, f)
+		c.count(func(s *Stats) { s.Delivered++ })
+	case reason == poc.BadSession, reason == poc.UnknownHotspot:
+		// Not the report's fault: a new session, or a new assertion, helps.
+		if reason == poc.UnknownHotspot {
+			c.again.Store(true)
+			return fmt.Errorf("%w: %s", errUnknown, clip(o.GetDetail()))
+		}
+		return fmt.Errorf("uplink: the oracle does not accept the session: %s", clip(o.GetDetail()))
+	case reason.Retryable():
+		delete(c.flying, id)
+		c.cfg.Outbox.Release(f.entry)
+		c.pause(time.Duration(o.GetRetryAfterMs()) * time.Millisecond)
+	default:
+		c.land(id, f)
+		c.probing = max(0, c.probing-1)
+		c.cfg.Log.Warn("report refused", "report", id.String(), "reason", reason.String(), "detail", clip(o.GetDetail()))
+	}
+	return nil
+}
+
+// land ends a report's flight for good.
+func (c *Client) land(id poc.ID, f flight) {
+	delete(c.flying, id)
+	c.cfg.Outbox.Ack(f.entry)
+	c.count(func(s *Stats) { s.InFlight = len(c.flying) })
+}
+
+// pause stops sending for as long as the oracle asks, and longer each time in a
+// row that it asks.
+func (c *Client) pause(asked time.Duration) {
+	wait := c.backoff(min(c.retries, 6))
+	c.retries++
+	if asked > 0 {
+		wait = max(min(asked, c.cfg.BackoffMax), wait)
+	}
+	c.paused = max(c.paused, c.cfg.Mono()+wait)
+}
+
+// probeCount is how many reports are sent one at a time after a nameless outcome.
+const probeCount = 64
+
+// nameless handles an outcome for a report that the oracle could not parse. With
+// one report under way it is that one. Otherwise the session starts over with
+// one at a time, so that the culprit can be told from the others.
+func (c *Client) nameless(reason poc.Reason, o *pb.Outcome) error {
+	if reason == poc.OK {
+		return errors.New("uplink: the oracle confirms a report without naming it")
+	}
+	if reason.Retryable() {
+		return fmt.Errorf("uplink: the oracle refuses: %v: %s", reason, clip(o.GetDetail()))
+	}
+	if len(c.flying) == 1 {
+		for id, f := range c.flying {
+			c.cfg.Log.Warn("report not understood by the oracle", "report", id.String(), "reason", reason.String(), "detail", clip(o.GetDetail()))
+			c.land(id, f)
+		}
+		c.probing = max(0, c.probing-1)
+		return nil
+	}
+	c.probing = probeCount
+	return fmt.Errorf("uplink: the oracle does not understand one of %d reports: %v: %s", len(c.flying), reason, clip(o.GetDetail()))
+}
+
+// checkReceipt verifies the oracle's promise. Without a good one the report
+// stays in the outbox.
+func (c *Client) checkReceipt(id poc.ID, o *pb.Outcome) error {
+	rc, err := poc.ParseReceipt(o.GetReceipt(), c.cfg.OracleKey)
+	switch {
+	case err != nil:
+	case rc.Report != id:
+		err = errors.New("it is for another report")
+	case rc.Hotspot != c.cfg.Key.ID():
+		err = errors.New("it is for another hotspot")
+	default:
+		return nil
+	}
+	c.count(func(s *Stats) { s.BadReceipts++ })
+	return fmt.Errorf("uplink: bad receipt: %w", err)
+}
