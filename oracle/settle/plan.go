@@ -136,3 +136,9 @@ func (s *Settler) Commitment(ctx context.Context, e poc.Epoch) (st CommitState, 
 	})
 	return st, err
 }
+
+// Blockhash is the newest finalized block's hash, and its slot.
+func (s *Settler) Blockhash(ctx context.Context) (hash [32]byte, slot uint64, err error) {
+	b, err := s.chain.Blockhash(ctx)
+	return b.Hash, b.Slot, err
+}
