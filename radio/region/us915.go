@@ -9,8 +9,10 @@ import "heliograph/radio"
 // stay on a channel beyond 400 ms. The full watt presumes at least 50 hopping
 // channels (15.247(b)(2)); a gateway certified as a hybrid system on the eight
 // PoC channels is held to 8 dBm in any 3 kHz (15.247(f)), which RP002 rounds to
-// 21 dBm conducted for 125 kHz. That is a property of the device's grant and
-// goes into its own maximum power, not into the plan.
+// 21 dBm conducted for 125 kHz. Beacons stay on eight channels, so their steps
+// begin there; for downlinks of 125 kHz (class B, multicast) the limit is a property
+// of the device's grant. These figures were not read in the rule's own text: check
+// them before a release.
 func us915() *Plan {
 	p := &Plan{
 		Name:     "US915",
@@ -71,7 +73,7 @@ func us915() *Plan {
 			PayloadBytes: 21,
 			Channels:     frequencies(903_900*radio.KHz, 200*radio.KHz, 8),
 			Rates:        pocRates(),
-			Steps:        steps(30, 27, 24, 21),
+			Steps:        steps(21, 18, 15, 12), // a hybrid system on eight channels, see above
 		},
 	}
 	return p
