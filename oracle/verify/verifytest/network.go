@@ -59,8 +59,9 @@ type Network struct {
 }
 
 const (
-	day  = 20_000
-	grid = 180_000 // 2 km in 1e-7 degrees of latitude
+	day    = 20_000
+	grid   = 180_000 // 2 km in 1e-7 degrees of latitude
+	second = 1_000_000_000
 )
 
 // Make makes an epoch.
@@ -113,7 +114,7 @@ func (n *Network) register(i, wide int, start int64) error {
 	seed[31] = 1
 	session := ed25519.NewKeyFromSeed(seed[:])
 	c := poc.SessionCert{Hotspot: key.ID(), Key: poc.SessionKey(session.Public().(ed25519.PublicKey)),
-		NotBefore: start / 1e9, NotAfter: start/1e9 + poc.MaxSessionSeconds}
+		NotBefore: start / second, NotAfter: start/second + poc.MaxSessionSeconds}
 	raw, err := poc.MakeSessionCert(c, key)
 	if err != nil {
 		return fmt.Errorf("verifytest: %w", err)
