@@ -1,0 +1,176 @@
+package network
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/gagliardetto/solana-go"
+
+	"heliograph/oracle/node"
+	"heliograph/oracle/router"
+)
+
+const (
+	emission    = 1_000_00000000 // tokens of an epoch: 1000
+	creditPrice = 100_0000       // of a data credit: a hundredth of a token
+	// readyPatience is how long oracled may take to open its books.
+	readyPatience = 60 * time.Second
+)
+
+// oracle is the oracled program and the ways to it.
+type oracle struct {
+	child    *child
+	config   string // its configuration file
+	page     string // address of the explorer
+	hotspots oracleAddr
+	explorer *explorer
+}
+
+// startOracle writes a configuration, starts the program and waits until it
+// answers.
+func (c Config) startOracle(ctx context.Context, ch *chain, server string) (*oracle, error) {
+	path, err := program(c.Bin, "oracled")
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(c.Dir, "oracle")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	key, err := fileKey(filepath.Join(dir, "oracle.key"))
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := c.oracleConfig(dir, ch, server)
+	if err != nil {
+		return nil, err
+	}
+	o := &oracle{
+		config: filepath.Join(c.Dir, "oracled.toml"), page: "http://" + cfg.Explorer.Listen + "/",
+		hotspots: oracleAddr{cfg.Listen, key.ID()}, explorer: newExplorer("http://" + cfg.Explorer.Listen),
+	}
+	var text bytes.Buffer
+	if err := toml.NewEncoder(&text).Encode(cfg); err != nil {
+		return nil, fmt.Errorf("network: oracled's configuration: %w", err)
+	}
+	if err := writeOnce(o.config, text.Bytes(), 0o600); err != nil {
+		return nil, err
+	}
+	if o.child, err = startChild(filepath.Join(c.Dir, "oracled.log"), path, "--config", o.config); err != nil {
+		return nil, err
+	}
+	if err := o.ready(ctx); err != nil {
+		return nil, errors.Join(err, o.child.stop())
+	}
+	return o, nil
+}
+
+// oracleConfig is what oracled is told. Epochs here are minutes, not days, so
+// what a day leaves time for is made quicker.
+func (c Config) oracleConfig(dir string, ch *chain, server string) (node.Config, error) {
+	cfg := node.Defaults()
+	ports, err := freePorts(2)
+	if err != nil {
+		return cfg, err
+	}
+	page, err := c.pageAddr()
+	if err != nil {
+		return cfg, err
+	}
+	routes := filepath.Join(c.Dir, "routes.json")
+	table, err := json.MarshalIndent(map[string]any{"routes": []router.Route{
+		{Number: 1, Name: "testbench network server", Server: server, Default: true, MaxCopies: 3},
+	}}, "", "  ")
+	if err != nil {
+		return cfg, fmt.Errorf("network: routes: %w", err)
+	}
+	if err := writeOnce(routes, append(table, '\n'), 0o600); err != nil {
+		return cfg, err
+	}
+	cfg.Data, cfg.Key, cfg.Network = filepath.Join(dir, "data"), filepath.Join(dir, "oracle.key"), "Heliograph testbench"
+	cfg.Listen, cfg.Admin.Listen, cfg.Explorer.Listen = ports[0], ports[1], page
+	cfg.MinFree = 64 << 20
+	cfg.Log.Level = "debug"
+	cfg.Epoch.Length, cfg.Epoch.Grace, cfg.Epoch.Challenges = c.EpochLength, c.Grace, c.Beacons
+	cfg.Epoch.Guard, cfg.Epoch.MinLead = 2*time.Second, 4*time.Second
+	cfg.Epoch.Deliver, cfg.Epoch.Poll = 6*time.Second, 200*time.Millisecond
+	cfg.Reward.Emission, cfg.Reward.CreditPrice, cfg.Reward.Operator = emission, creditPrice, ch.operator().String()
+	cfg.Router.Routes = routes
+	cfg.Solana.RPC, cfg.Solana.Genesis = ch.vm.URL(), ch.vm.Genesis().String()
+	cfg.Solana.Key, cfg.Solana.Mint, cfg.Solana.Treasury = ch.hotFile, ch.stage.Mint.String(), ch.stage.Treasury.String()
+	cfg.Solana.Poll = 300 * time.Millisecond
+	return cfg, cfg.Check()
+}
+
+// ready waits until the explorer answers.
+func (o *oracle) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
+	defer cancel()
+	for {
+		_, err := o.explorer.status(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-o.child.done:
+			return o.child.ended()
+		case <-ctx.Done():
+			return fmt.Errorf("network: oracled did not answer: %w; the end of %s:\n%s", err, o.child.log, tail(o.child.log, 8))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// pageAddr is the wanted address of the explorer, or a free port beside it.
+func (c Config) pageAddr() (string, error) {
+	l, err := net.Listen("tcp", c.Page)
+	if err == nil {
+		return c.Page, l.Close()
+	}
+	ports, err := freePorts(1)
+	if err != nil {
+		return "", err
+	}
+	return ports[0], nil
+}
+
+// freePorts finds addresses on the loopback interface that nobody listens on.
+func freePorts(n int) ([]string, error) {
+	var out []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("network: find a free port: %w", err)
+		}
+		defer l.Close() // at the end, so that no port is found twice
+		out = append(out, l.Addr().String())
+	}
+	return out, nil
+}
+
+// entry is a wallet in the ledger.
+type entry struct{ Paid, Owed uint64 }
+
+// wallets reads the ledger, by address.
+func (o *oracle) wallets(ctx context.Context) (map[string]entry, error) {
+	list, err := o.explorer.wallets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]entry, len(list))
+	for _, w := range list {
+		if _, err := solana.PublicKeyFromBase58(w.Wallet); err != nil {
+			return nil, fmt.Errorf("network: ledger: wallet %q: %w", w.Wallet, err)
+		}
+		out[w.Wallet] = entry{Paid: w.Paid, Owed: w.Owed + w.Held}
+	}
+	return out, nil
+}
