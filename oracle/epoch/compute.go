@@ -35,6 +35,9 @@ type Result struct {
 	Payouts    []reward.Payout
 	List       Hash
 	Registry   Hash
+	Seed       Hash
+	Challenges int
+	Schedule   Hash
 }
 
 // Compute judges an epoch. It is pure: the same evidence gives the same result
@@ -60,6 +63,12 @@ func Compute(ctx context.Context, ev Evidence) (Result, error) {
 	}
 	res := Result{Epoch: ev.Epoch, Rules: ev.Terms.Rules, Verdicts: out.verdicts, Beacons: out.beacons, Reports: out.reports,
 		Rows: shares.Rows, Emission: ev.Terms.Policy.Emission, Remainder: shares.Remainder, Digest: out.Digest, Registry: hotspots.Hash()}
+	res.Seed = Hash(ev.Secret.Seed(ev.Epoch, ev.Opening.Blockhash))
+	asked, err := challenges(ev.Terms.Challenge, ev.Opening, ev.Secret, hotspots)
+	if err != nil {
+		return Result{}, err
+	}
+	res.Challenges, res.Schedule = len(asked), scheduleHash(asked)
 	if ev.Terms.Operator == (poc.Wallet{}) {
 		if res.Remainder, err = res.Remainder.Add(shares.Operations); err != nil {
 			return Result{}, err
@@ -77,6 +86,16 @@ func Compute(ctx context.Context, ev Evidence) (Result, error) {
 	}
 	res.List = ListHash(res.Payouts)
 	return res, nil
+}
+
+// scheduleHash is the SHA-256 over the challenges' ids.
+func scheduleHash(all []poc.Challenge) Hash {
+	h := sha256.New()
+	for _, c := range all {
+		id := c.ID()
+		h.Write(id[:])
+	}
+	return Hash(h.Sum(nil))
 }
 
 // payouts are what wallets get: their hotspots' rows, and the operator's share.
@@ -111,10 +130,10 @@ func AppendList(b []byte, list []reward.Payout) []byte {
 // ListHash is the SHA-256 of the published list.
 func ListHash(list []reward.Payout) Hash { return sha256.Sum256(AppendList(nil, list)) }
 
-// record is the summary of a result.
-func (r Result) record() Record {
+// Record is the summary of a result, without state and checkpoint.
+func (r Result) Record() Record {
 	rec := Record{Epoch: r.Epoch, Rules: r.Rules, Reports: r.Reports, Reasons: make(map[string]int), Verdicts: r.Digest,
-		Root: r.Root, List: r.List, Registry: r.Registry, Emission: r.Emission, Remainder: r.Remainder, Rows: len(r.Rows), Payouts: len(r.Payouts)}
+		Root: r.Root, List: r.List, Registry: r.Registry, Seed: r.Seed, Challenges: r.Challenges, Schedule: r.Schedule, Emission: r.Emission, Remainder: r.Remainder, Rows: len(r.Rows), Payouts: len(r.Payouts)}
 	for _, v := range r.Verdicts {
 		rec.Reasons[v.Reason.String()]++
 	}

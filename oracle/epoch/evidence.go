@@ -36,26 +36,30 @@ type Evidence struct {
 }
 
 // Evidence gathers an epoch's evidence from the journal. The epoch must have
-// been opened and cut.
-func (m *Manager) Evidence(ctx context.Context, e poc.Epoch) (Evidence, error) {
-	opening, opened := m.cfg.Journal.Opening(e)
+// been opened and cut; whether its secret may be shown is the caller's business.
+func (m *Reader) Evidence(ctx context.Context, e poc.Epoch) (Evidence, error) {
+	opening, opened := m.Journal.Opening(e)
 	if !opened {
 		return Evidence{}, fmt.Errorf("epoch %d was never opened: there is nothing to judge", e)
 	}
-	secret, err := m.secret(ctx, e)
+	fixed, err := m.terms(ctx, e)
 	if err != nil {
 		return Evidence{}, err
 	}
-	if secret.Commitment(e) != opening.Commitment {
+	ev := Evidence{Epoch: e, Oracle: fixed.Oracle, Terms: fixed.Terms, Opening: opening}
+	found, err := m.storedSecret(ctx, e, &ev.Secret)
+	if err != nil {
+		return Evidence{}, err
+	}
+	if !found || ev.Secret.Commitment(e) != opening.Commitment {
 		return Evidence{}, fmt.Errorf("the stored secret of epoch %d does not fit its commitment in the journal: the state database belongs to another journal; restore both from one backup", e)
 	}
-	ev := Evidence{Epoch: e, Oracle: m.cfg.Key.ID(), Terms: m.cfg.Terms, Secret: secret, Opening: opening}
-	oldest := m.cal.Start(e) - poc.MaxSessionSeconds*int64(time.Second) // older certificates have expired
-	cut, err := m.cfg.Journal.CutOf(e)
+	oldest := ev.Terms.Calendar.Start(e) - poc.MaxSessionSeconds*int64(time.Second) // older certificates have expired
+	cut, err := m.Journal.CutOf(e)
 	if err != nil {
 		return Evidence{}, err
 	}
-	err = m.cfg.Journal.Control(ctx, cut.End[store.ControlShard], func(p journal.Position, entry journal.Entry) error {
+	err = m.Journal.Control(ctx, cut.End[store.ControlShard], func(p journal.Position, entry journal.Entry) error {
 		if entry.Type != journal.TypeReport && (entry.Type != journal.TypeSession || entry.Received < oldest) {
 			return nil
 		}
@@ -64,7 +68,7 @@ func (m *Manager) Evidence(ctx context.Context, e poc.Epoch) (Evidence, error) {
 	if err != nil {
 		return Evidence{}, err
 	}
-	err = m.cfg.Journal.Epoch(ctx, e, func(p journal.Position, entry journal.Entry) error {
+	err = m.Journal.Epoch(ctx, e, func(p journal.Position, entry journal.Entry) error {
 		if p.Shard == store.ControlShard {
 			return nil
 		}

@@ -138,7 +138,7 @@ func (m *Manager) store(ctx context.Context, res Result) (Record, error) {
 			return Record{}, fmt.Errorf("store results: %w", err)
 		}
 	}
-	r := res.record()
+	r := res.Record()
 	if r.Checkpoint, err = m.checkpoint(ctx, res.Epoch); err != nil {
 		return Record{}, err
 	}

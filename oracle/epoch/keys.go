@@ -19,6 +19,7 @@ const (
 	rowPrefix     = "e/row/"     // epoch, hotspot -> Row
 	beaconPrefix  = "e/beacon/"  // inverted epoch, inverted instant, report -> Beacon
 	verdictPrefix = "e/verdict/" // epoch, hotspot -> verdicts
+	termsPrefix   = "e/terms/"   // epoch -> fixedTerms
 	chainKey      = "e/chain"    // -> epoch, journal.Chain
 )
 

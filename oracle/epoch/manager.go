@@ -80,6 +80,7 @@ func (c Config) withDefaults() (Config, error) {
 // Manager drives the epochs. Run must run once; the reading methods are safe for
 // concurrent use.
 type Manager struct {
+	*Reader
 	cfg   Config
 	cal   ingest.Calendar
 	push  *pusher
@@ -88,10 +89,9 @@ type Manager struct {
 	computed       Result // the closing loop's own
 	computedSecret poc.Secret
 
-	mu    sync.Mutex
-	done  map[poc.Epoch]bool // frozen: nothing left to do here
-	trees *cachedTree
-	last  map[string]string // loop -> why its last round did not get through
+	mu   sync.Mutex
+	done map[poc.Epoch]bool // frozen: nothing left to do here
+	last map[string]string  // loop -> why its last round did not get through
 }
 
 // New makes a manager.
@@ -100,7 +100,7 @@ func New(c Config) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manager{cfg: c, cal: c.Terms.Calendar, done: make(map[poc.Epoch]bool), last: make(map[string]string), ready: make(chan identity.HotspotID, 1024)}
+	m := &Manager{Reader: &Reader{Journal: c.Journal, KV: c.KV}, cfg: c, cal: c.Terms.Calendar, done: make(map[poc.Epoch]bool), last: make(map[string]string), ready: make(chan identity.HotspotID, 1024)}
 	m.push = newPusher(c)
 	return m, nil
 }
@@ -225,6 +225,9 @@ func (m *Manager) open(ctx context.Context, e poc.Epoch) error {
 	if m.cal.Epoch(now.UnixNano()) != e {
 		return nil
 	}
+	if err := m.fixTerms(ctx, e); err != nil {
+		return err
+	}
 	b, err := m.cfg.Journal.AppendOpen(ctx, journal.Open{Epoch: e, Commitment: secret.Commitment(e), CommitSlot: st.Slot, Blockhash: hash, BlockSlot: slot}, now.UnixNano())
 	if errors.Is(err, journal.ErrEpochEarly) {
 		return nil // the closing loop has to catch up first, after a long pause
@@ -238,15 +241,10 @@ func (m *Manager) open(ctx context.Context, e poc.Epoch) error {
 
 // arm gives the challenges of an open epoch to the pusher.
 func (m *Manager) arm(ctx context.Context, e poc.Epoch) error {
-	opening, open := m.cfg.Journal.Opening(e)
-	if !open || m.push.armed(e) {
+	if _, open := m.cfg.Journal.Opening(e); !open || m.push.armed(e) {
 		return nil
 	}
-	secret, err := m.secret(ctx, e)
-	if err != nil {
-		return err
-	}
-	challenges, err := m.schedule(ctx, opening, secret)
+	challenges, err := m.Challenges(ctx, e)
 	if err != nil {
 		return err
 	}

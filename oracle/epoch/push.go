@@ -7,7 +7,6 @@ import (
 	"time"
 
 	pb "heliograph/oracle/api/heliographv1"
-	"heliograph/oracle/store"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
 )
@@ -172,29 +171,4 @@ func (m *Manager) pushVerdict(ctx context.Context, e poc.Epoch, v poc.Verdict) b
 		}
 	}
 	return false
-}
-
-// LastVerdicts are the verdicts on a hotspot's reports of the newest judged epoch.
-func (m *Manager) LastVerdicts(ctx context.Context, id identity.HotspotID) (e poc.Epoch, out []poc.Verdict, err error) {
-	recs, err := m.Records(ctx, 1)
-	if err != nil || len(recs) == 0 {
-		return 0, nil, err
-	}
-	e = recs[0].Epoch
-	out, err = m.Verdicts(ctx, e, id)
-	return e, out, err
-}
-
-// Verdicts are the verdicts on a hotspot's reports of an epoch, in the order in
-// which the rules gave them.
-func (m *Manager) Verdicts(ctx context.Context, e poc.Epoch, id identity.HotspotID) (out []poc.Verdict, err error) {
-	err = m.cfg.KV.View(ctx, func(tx store.Tx) error {
-		out = nil
-		b, err := tx.Get(verdictKey(e, id))
-		if err == nil {
-			out = parseVerdicts(id, b)
-		}
-		return ignoreNotFound(err)
-	})
-	return out, err
 }

@@ -7,12 +7,24 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
+	"heliograph/oracle/journal"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
 )
+
+// Reader reads what a [Manager] has stored: for the explorer, for auditors, and
+// for tools that open a stopped oracle's data. Safe for concurrent use.
+type Reader struct {
+	Journal *journal.Journal
+	KV      store.KV
+
+	mu    sync.Mutex
+	trees *cachedTree
+}
 
 func ignoreNotFound(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
@@ -22,18 +34,18 @@ func ignoreNotFound(err error) error {
 }
 
 // Records lists the newest summaries, newest first.
-func (m *Manager) Records(ctx context.Context, limit int) ([]Record, error) {
-	return newest[Record](ctx, m.cfg.KV, recordPrefix, limit)
+func (m *Reader) Records(ctx context.Context, limit int) ([]Record, error) {
+	return newest[Record](ctx, m.KV, recordPrefix, limit)
 }
 
 // Record is the summary of one epoch; false when it was not judged.
-func (m *Manager) Record(ctx context.Context, e poc.Epoch) (Record, bool, error) {
+func (m *Reader) Record(ctx context.Context, e poc.Epoch) (Record, bool, error) {
 	return m.record(ctx, e)
 }
 
 // Beacons lists the newest judged beacons, newest first.
-func (m *Manager) Beacons(ctx context.Context, limit int) ([]Beacon, error) {
-	return newest[Beacon](ctx, m.cfg.KV, beaconPrefix, limit)
+func (m *Reader) Beacons(ctx context.Context, limit int) ([]Beacon, error) {
+	return newest[Beacon](ctx, m.KV, beaconPrefix, limit)
 }
 
 // newest reads the first values under a prefix whose keys are inverted.
@@ -60,8 +72,8 @@ func newest[T any](ctx context.Context, kv store.KV, prefix string, limit int) (
 
 // Rows are the reward rows of an epoch in the order of the tree's leaves, which
 // is that of the hotspots' keys.
-func (m *Manager) Rows(ctx context.Context, e poc.Epoch) (out []reward.Row, err error) {
-	err = m.cfg.KV.View(ctx, func(tx store.Tx) error {
+func (m *Reader) Rows(ctx context.Context, e poc.Epoch) (out []reward.Row, err error) {
+	err = m.KV.View(ctx, func(tx store.Tx) error {
 		out = nil
 		var bad error
 		err := tx.Scan(epochKey(rowPrefix, e), nil, func(k, v []byte) bool {
@@ -80,7 +92,7 @@ func (m *Manager) Rows(ctx context.Context, e poc.Epoch) (out []reward.Row, err 
 
 // Proof shows that a hotspot's row is part of an epoch's root; false when the
 // hotspot earned nothing.
-func (m *Manager) Proof(ctx context.Context, rec Record, id identity.HotspotID) (Proof, bool, error) {
+func (m *Reader) Proof(ctx context.Context, rec Record, id identity.HotspotID) (Proof, bool, error) {
 	t, err := m.tree(ctx, rec)
 	if err != nil {
 		return Proof{}, false, err
@@ -105,7 +117,7 @@ type cachedTree struct {
 	tree *reward.Tree
 }
 
-func (m *Manager) tree(ctx context.Context, rec Record) (*cachedTree, error) {
+func (m *Reader) tree(ctx context.Context, rec Record) (*cachedTree, error) {
 	m.mu.Lock()
 	t := m.trees
 	m.mu.Unlock()
@@ -136,10 +148,35 @@ func (m *Manager) tree(ctx context.Context, rec Record) (*cachedTree, error) {
 
 // RevealedSecret is the secret of an epoch that was judged: from then on it is
 // public.
-func (m *Manager) RevealedSecret(ctx context.Context, e poc.Epoch) (s poc.Secret, revealed bool, err error) {
+func (m *Reader) RevealedSecret(ctx context.Context, e poc.Epoch) (s poc.Secret, revealed bool, err error) {
 	if _, judged, err := m.record(ctx, e); err != nil || !judged {
 		return poc.Secret{}, false, err
 	}
 	revealed, err = m.storedSecret(ctx, e, &s)
 	return s, revealed, err
+}
+
+// LastVerdicts are the verdicts on a hotspot's reports of the newest judged epoch.
+func (m *Reader) LastVerdicts(ctx context.Context, id identity.HotspotID) (e poc.Epoch, out []poc.Verdict, err error) {
+	recs, err := m.Records(ctx, 1)
+	if err != nil || len(recs) == 0 {
+		return 0, nil, err
+	}
+	e = recs[0].Epoch
+	out, err = m.Verdicts(ctx, e, id)
+	return e, out, err
+}
+
+// Verdicts are the verdicts on a hotspot's reports of an epoch, in the order in
+// which the rules gave them.
+func (m *Reader) Verdicts(ctx context.Context, e poc.Epoch, id identity.HotspotID) (out []poc.Verdict, err error) {
+	err = m.KV.View(ctx, func(tx store.Tx) error {
+		out = nil
+		b, err := tx.Get(verdictKey(e, id))
+		if err == nil {
+			out = parseVerdicts(id, b)
+		}
+		return ignoreNotFound(err)
+	})
+	return out, err
 }

@@ -27,8 +27,11 @@ type Record struct {
 	Epoch      poc.Epoch          `json:"epoch"`
 	State      State              `json:"state"`
 	Rules      string             `json:"rules"`
-	Reports    map[string]int     `json:"reports"` // by kind
-	Reasons    map[string]int     `json:"reasons"` // verdicts by reason
+	Seed       Hash               `json:"seed"`
+	Challenges int                `json:"challenges"`     // that were due late enough to count
+	Schedule   Hash               `json:"challenge_hash"` // over their ids, in the order of time
+	Reports    map[string]int     `json:"reports"`        // by kind
+	Reasons    map[string]int     `json:"reasons"`        // verdicts by reason
 	Verdicts   Hash               `json:"verdicts"`
 	Root       Hash               `json:"root"`
 	List       Hash               `json:"list"`
@@ -78,8 +81,8 @@ func verdictOf(v poc.Verdict) Verdict {
 }
 
 // record reads the summary of an epoch; false when it was not judged.
-func (m *Manager) record(ctx context.Context, e poc.Epoch) (r Record, found bool, err error) {
-	err = m.cfg.KV.View(ctx, func(tx store.Tx) error {
+func (m *Reader) record(ctx context.Context, e poc.Epoch) (r Record, found bool, err error) {
+	err = m.KV.View(ctx, func(tx store.Tx) error {
 		r = Record{}
 		found, err = getJSON(tx, recordKey(e), &r)
 		return err

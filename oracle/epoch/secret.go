@@ -39,8 +39,8 @@ func (m *Manager) secret(ctx context.Context, e poc.Epoch) (s poc.Secret, err er
 	return s, nil
 }
 
-func (m *Manager) storedSecret(ctx context.Context, e poc.Epoch, s *poc.Secret) (found bool, err error) {
-	err = m.cfg.KV.View(ctx, func(tx store.Tx) error {
+func (m *Reader) storedSecret(ctx context.Context, e poc.Epoch, s *poc.Secret) (found bool, err error) {
+	err = m.KV.View(ctx, func(tx store.Tx) error {
 		b, err := tx.Get(epochKey(secretPrefix, e))
 		if errors.Is(err, store.ErrNotFound) {
 			found = false

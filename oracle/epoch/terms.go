@@ -13,6 +13,7 @@ import (
 	"heliograph/oracle/store"
 	"heliograph/poc"
 	"heliograph/poc/native"
+	"heliograph/provisioning/identity"
 )
 
 // schedule draws the challenges of an open epoch that count.
@@ -29,11 +30,29 @@ func (m *Manager) schedule(ctx context.Context, b journal.Boundary, secret poc.S
 	if err != nil {
 		return nil, fmt.Errorf("epoch: read the registry at the opening of epoch %d: %w", b.Epoch, err)
 	}
-	all, err := challenges(m.cfg.Terms.Challenge, b, secret, registry.FromJournal(entries(control)))
+	fixed, err := m.terms(ctx, b.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	all, err := challenges(fixed.Terms.Challenge, b, secret, registry.FromJournal(entries(control)))
 	if err != nil {
 		return nil, err
 	}
 	return all, nil
+}
+
+// Challenges lists the challenges of an open epoch, in the order of time. They
+// are secret until they are due.
+func (m *Manager) Challenges(ctx context.Context, e poc.Epoch) ([]poc.Challenge, error) {
+	b, open := m.cfg.Journal.Opening(e)
+	if !open {
+		return nil, fmt.Errorf("epoch: epoch %d is not open", e)
+	}
+	secret, err := m.secret(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	return m.schedule(ctx, b, secret)
 }
 
 // challenges draws what is due late enough after the opening.
@@ -105,4 +124,38 @@ func (t Terms) Check() error {
 		return err
 	}
 	return t.Params.Validate()
+}
+
+// fixedTerms are the terms that an epoch was opened under. They are stored before
+// the opening, so that a later change of the configuration does not touch it.
+type fixedTerms struct {
+	Oracle identity.HotspotID `json:"oracle"`
+	Terms  Terms              `json:"terms"`
+}
+
+func (m *Manager) fixTerms(ctx context.Context, e poc.Epoch) error {
+	err := m.cfg.KV.Update(ctx, func(tx store.Tx) error {
+		var old fixedTerms
+		found, err := getJSON(tx, epochKey(termsPrefix, e), &old)
+		if err != nil || found {
+			return err
+		}
+		return putJSON(tx, epochKey(termsPrefix, e), fixedTerms{Oracle: m.cfg.Key.ID(), Terms: m.cfg.Terms})
+	})
+	if err != nil {
+		return fmt.Errorf("epoch: store the terms of epoch %d: %w", e, err)
+	}
+	return nil
+}
+
+func (m *Reader) terms(ctx context.Context, e poc.Epoch) (t fixedTerms, err error) {
+	err = m.KV.View(ctx, func(tx store.Tx) error {
+		t = fixedTerms{}
+		found, err := getJSON(tx, epochKey(termsPrefix, e), &t)
+		if err == nil && !found {
+			err = fmt.Errorf("epoch %d has no stored terms: the state database belongs to another journal; restore both from one backup", e)
+		}
+		return err
+	})
+	return t, err
 }

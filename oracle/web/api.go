@@ -72,12 +72,16 @@ type Hotspot struct {
 }
 
 func (s *server) show(r ingest.Registration) Hotspot {
-	cell := geo.CellOf(geo.LatLng{Lat: geo.E7(r.Position.LatE7), Lng: geo.E7(r.Position.LonE7)}, shownResolution)
+	return ShowHotspot(r.Assertion, s.cfg.Online(r.Hotspot))
+}
+
+// ShowHotspot blurs an assertion to what is shown.
+func ShowHotspot(a poc.Assertion, online bool) Hotspot {
+	cell := geo.CellOf(geo.LatLng{Lat: geo.E7(a.Position.LatE7), Lng: geo.E7(a.Position.LonE7)}, shownResolution)
 	centre := cell.Center()
 	return Hotspot{
-		ID: r.Hotspot, Name: r.Hotspot.Name(), Region: r.Region, Cell: cell.String(),
-		LatE7: int32(centre.Lat), LonE7: int32(centre.Lng), Gain: int32(r.Gain), Owner: base58.Encode(r.Owner[:]),
-		Online: s.cfg.Online(r.Hotspot),
+		ID: a.Hotspot, Name: a.Hotspot.Name(), Region: a.Region, Cell: cell.String(),
+		LatE7: int32(centre.Lat), LonE7: int32(centre.Lng), Gain: int32(a.Gain), Owner: base58.Encode(a.Owner[:]), Online: online,
 	}
 }
 
@@ -295,7 +299,7 @@ func (s *server) bundle(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, "other bundles are being sent: try again")
 		return
 	}
-	b, err := BundleOf(r.Context(), s.cfg, rec)
+	b, err := BundleOf(r.Context(), Source{s.cfg.Epochs.Evidence, s.cfg.Settlement, s.cfg.SeedMemo}, rec)
 	if err != nil {
 		s.internal(w, err)
 		return

@@ -8,17 +8,25 @@ import (
 	"heliograph/oracle/epoch"
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/settle"
+	"heliograph/poc"
 )
+
+// Source is where a bundle comes from: a running oracle or its data directory.
+type Source struct {
+	Evidence   func(context.Context, poc.Epoch) (epoch.Evidence, error)
+	Settlement func(context.Context, poc.Epoch) (settle.Record, error)
+	SeedMemo   func(context.Context, poc.Epoch) string
+}
 
 // BundleOf gathers the evidence of a judged epoch, what the oracle claims about
 // it, and where it said so on chain.
-func BundleOf(ctx context.Context, c Config, rec epoch.Record) (epoch.Bundle, error) {
-	ev, err := c.Epochs.Evidence(ctx, rec.Epoch)
+func BundleOf(ctx context.Context, src Source, rec epoch.Record) (epoch.Bundle, error) {
+	ev, err := src.Evidence(ctx, rec.Epoch)
 	if err != nil {
 		return epoch.Bundle{}, err
 	}
-	b := epoch.Bundle{Evidence: ev, Claim: &rec, Memos: epoch.Memos{Seed: c.SeedMemo(ctx, rec.Epoch)}}
-	st, err := c.Settlement(ctx, rec.Epoch)
+	b := epoch.Bundle{Evidence: ev, Claim: &rec, Memos: epoch.Memos{Seed: src.SeedMemo(ctx, rec.Epoch)}}
+	st, err := src.Settlement(ctx, rec.Epoch)
 	switch {
 	case errors.Is(err, settle.ErrUnknown):
 	case err != nil:

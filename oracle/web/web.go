@@ -90,7 +90,7 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "no such resource: see the package documentation of oracle/web")
 	})
-	mux.Handle("GET /", http.FileServerFS(files))
+	mux.Handle("/", http.FileServerFS(files))
 	return guard(mux), nil
 }
 

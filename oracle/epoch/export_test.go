@@ -1,0 +1,13 @@
+package epoch
+
+import (
+	"time"
+
+	"heliograph/poc"
+)
+
+// SecretKey is where an epoch's secret lies.
+func SecretKey(e poc.Epoch) []byte { return epochKey(secretPrefix, e) }
+
+// Deliver pushes the challenges that are due.
+func (m *Manager) Deliver(now time.Time) { m.push.deliver(now) }
