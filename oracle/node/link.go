@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	sol "github.com/gagliardetto/solana-go"
-
 	"heliograph/oracle/settle"
 	"heliograph/oracle/settle/solana"
 	"heliograph/oracle/store"
@@ -36,8 +34,8 @@ type link struct {
 
 // keys are the parsed addresses of the configuration.
 type keys struct {
-	hot            sol.PrivateKey
-	mint, treasury sol.PublicKey
+	hot            solana.Key
+	mint, treasury solana.Address
 }
 
 // newLink reads the hot key and checks the addresses.
@@ -50,14 +48,14 @@ func newLink(c Solana, kv store.KV, log *slog.Logger) (*link, error) {
 	if l.keys.hot, err = solana.LoadKey(c.Key); err != nil {
 		return nil, fmt.Errorf("solana.key: %w", err)
 	}
-	if l.keys.mint, err = sol.PublicKeyFromBase58(c.Mint); err != nil {
-		return nil, fmt.Errorf("solana.mint: %q is not an address: %w", c.Mint, err)
+	if l.keys.mint, err = solana.ParseAddress(c.Mint); err != nil {
+		return nil, fmt.Errorf("solana.mint: %w", err)
 	}
 	if c.Treasury == "" {
 		return l, nil
 	}
-	if l.keys.treasury, err = sol.PublicKeyFromBase58(c.Treasury); err != nil {
-		return nil, fmt.Errorf("solana.treasury: %q is not an address: %w", c.Treasury, err)
+	if l.keys.treasury, err = solana.ParseAddress(c.Treasury); err != nil {
+		return nil, fmt.Errorf("solana.treasury: %w", err)
 	}
 	return l, nil
 }
