@@ -68,9 +68,15 @@ func Oracle() *identity.Key { return identity.NewEd25519([32]byte{0xee}) }
 // epoch, with its hotspots registered.
 func New(tb testing.TB, hotspots int) *World {
 	tb.Helper()
+	return NewOn(tb, mem.NewLog(), mem.NewTwiceKV(), hotspots)
+}
+
+// NewOn is New on stores of the caller's.
+func NewOn(tb testing.TB, log store.Log, kv store.KV, hotspots int) *World {
+	tb.Helper()
 	f := &Faults{}
 	w := &World{TB: tb, Now: time.Unix(0, Calendar().Start(First)).Add(5 * time.Second), Faults: f,
-		log: &faultyLog{Log: mem.NewLog(), f: f}, KV: faultyKV{mem.NewTwiceKV(), f},
+		log: &faultyLog{Log: log, f: f}, KV: faultyKV{kv, f},
 		Chain: &Chain{Faults: f, Seeds: map[poc.Epoch][32]byte{}, Frozen: map[poc.Epoch]settle.List{}, asked: map[poc.Epoch]int{}}}
 	for i := range hotspots {
 		w.Keys = append(w.Keys, identity.NewEd25519([32]byte{byte(i + 1), 7}))
