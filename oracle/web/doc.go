@@ -10,6 +10,7 @@
 //	/api/epochs/{n}                   one epoch with its settlement
 //	/api/epochs/{n}/proof/{hotspot}   the reward row with its Merkle proof
 //	/api/epochs/{n}/bundle            everything that the epoch is computed from
+//	/api/wallets/{address}            what the ledger says about a wallet
 //
 // The bundle holds the asserted places as the journal has them, because without
 // them nobody could recompute the epoch; see [Config.Bundle].

@@ -87,6 +87,7 @@ func New(c Config) (http.Handler, error) {
 	mux.HandleFunc("GET /api/epochs/{epoch}", s.bounded(s.epoch))
 	mux.HandleFunc("GET /api/epochs/{epoch}/proof/{hotspot}", s.bounded(s.proof))
 	mux.HandleFunc("GET /api/epochs/{epoch}/bundle", s.bundle)
+	mux.HandleFunc("GET /api/wallets/{wallet}", s.bounded(s.wallet))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "no such resource: see the package documentation of oracle/web")
 	})
