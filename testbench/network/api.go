@@ -68,20 +68,10 @@ func (x *explorer) epoch(ctx context.Context, n uint32) (e web.Epoch, err error)
 	return e, err
 }
 
-// wallet is a wallet's accounts in the ledger.
-type wallet struct {
-	Wallet string `json:"wallet"`
-	Paid   uint64 `json:"paid,string"`
-	Owed   uint64 `json:"owed,string"`
-	Held   uint64 `json:"held,string"`
-}
-
-func (x *explorer) wallets(ctx context.Context) ([]wallet, error) {
-	var out struct {
-		Wallets []wallet `json:"wallets"`
-	}
-	err := x.get(ctx, "/api/wallets?limit=1000", &out)
-	return out.Wallets, err
+// wallet asks the ledger about a wallet.
+func (x *explorer) wallet(ctx context.Context, address string) (w web.Wallet, err error) {
+	err = x.get(ctx, "/api/wallets/"+address, &w)
+	return w, err
 }
 
 // computed downloads what an epoch is computed from and computes it.

@@ -127,7 +127,7 @@ func (c *city) startDevices(context.Context) error {
 		s := streets[i]
 		d, err := device.On(c.air, ether.Station{Name: s.name, Place: s.place}, device.Config{
 			DevEUI: devEUI(i), JoinEUI: joinEUI, AppKey: c.cfg.appKey(i), Plan: plan, Gain: s.gain,
-			Seed: c.cfg.Seed + uint64(i), DR: region.DR(5 - i%3), ConfirmEvery: 4, Every: c.cfg.Uplinks,
+			Seed: c.cfg.Seed + uint64(i), DR: region.DR(5 - i%3), ConfirmEvery: 3, Every: c.cfg.Uplinks,
 			// A join server refuses a nonce that it has seen: each run begins higher.
 			DevNonce: c.memory.Runs * 256,
 			First:    3*time.Second + time.Duration(i)*1300*time.Millisecond,

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -156,21 +157,18 @@ func freePorts(n int) ([]string, error) {
 	return out, nil
 }
 
-// entry is a wallet in the ledger.
-type entry struct{ Paid, Owed uint64 }
-
-// wallets reads the ledger, by address.
-func (o *oracle) wallets(ctx context.Context) (map[string]entry, error) {
-	list, err := o.explorer.wallets(ctx)
+// wallet reads a wallet from the ledger: what was paid, and what is still owed or
+// held.
+func (o *oracle) wallet(ctx context.Context, address solana.PublicKey) (paid, owed uint64, err error) {
+	w, err := o.explorer.wallet(ctx, address.String())
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
-	out := make(map[string]entry, len(list))
-	for _, w := range list {
-		if _, err := solana.PublicKeyFromBase58(w.Wallet); err != nil {
-			return nil, fmt.Errorf("network: ledger: wallet %q: %w", w.Wallet, err)
+	var n [3]uint64
+	for i, text := range []string{w.Paid, w.Owed, w.Held} {
+		if n[i], err = strconv.ParseUint(text, 10, 64); err != nil {
+			return 0, 0, fmt.Errorf("network: ledger: wallet %s: %w", address, err)
 		}
-		out[w.Wallet] = entry{Paid: w.Paid, Owed: w.Owed + w.Held}
 	}
-	return out, nil
+	return n[0], n[1] + n[2], nil
 }

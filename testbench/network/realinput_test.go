@@ -245,7 +245,7 @@ func attach(t *testing.T, r routing, plan string) (net.Conn, func()) {
 	h, err := hotspot.New(hotspot.Config{
 		Key: key, OracleAddr: addr.String(), OracleKey: r.node.ID(), Region: plan, Owner: poc.Wallet{1},
 		Position: poc.Position{LatE7: 48_2085000, LonE7: 16_3731000}, DataDir: dir, Concentrator: fwd,
-		TrustSystemClock: true, Log: testLog(t),
+		TrustSystemClock: true, Log: testLog(t), SessionLife: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"heliograph/oracle/audit"
 	hsolana "heliograph/oracle/settle/solana"
 )
 
@@ -47,18 +48,27 @@ func (c *city) replay(ctx context.Context, n uint32, log io.Writer) (bool, error
 	if err != nil && !errors.As(err, &exit) {
 		return false, fmt.Errorf("network: run oraclectl: %w", err)
 	}
-	var found struct {
-		Root string `json:"root"`
-	}
+	var found audit.Report
 	if jsonErr := json.Unmarshal(out, &found); jsonErr != nil {
 		return false, fmt.Errorf("network: oraclectl epoch verify %d: %v: %s%s", n, jsonErr, out, stderr.String())
 	}
-	if err != nil || found.Root != root {
-		fmt.Fprintf(log, "oraclectl found root %s, the oracle published %s (%v): %s\n", found.Root, root, err, stderr.String())
-		return false, nil
+	computed := ""
+	for _, x := range found.Comparisons {
+		if x.What == rootComparison {
+			computed = x.Computed
+		}
+		if !x.OK {
+			fmt.Fprintf(log, "oraclectl: %s: computed %s, claimed %s %s\n", x.What, x.Computed, x.Claimed, x.Note)
+		}
 	}
-	return true, nil
+	if computed != root {
+		fmt.Fprintf(log, "oraclectl computed root %q, the oracle published %s\n", computed, root)
+	}
+	return err == nil && found.OK && found.OnChain && computed == root, nil
 }
+
+// rootComparison is how oraclectl names the comparison of the epoch's root.
+const rootComparison = "root"
 
 // memo is the text of a transaction, read from the chain.
 func (c *city) memo(ctx context.Context, signature string) (string, error) {
@@ -73,5 +83,8 @@ func (c *city) memo(ctx context.Context, signature string) (string, error) {
 }
 
 func replayArgs(c *city, n uint32) []string {
-	return []string{"epoch", "verify", fmt.Sprint(n), "--config", c.oracle.config, "--json"}
+	return []string{
+		"epoch", "verify", fmt.Sprint(n), "--url", c.oracle.explorer.base, "--rpc", c.chain.vm.URL(),
+		"--oracle", c.oracle.hotspots.key.String(), "--payer", c.chain.hot.String(), "--json",
+	}
 }

@@ -72,7 +72,7 @@ func (c *city) smoke(ctx context.Context, log io.Writer) (Report, error) {
 	err := c.watch(until, func(s Snapshot) {
 		show(s)
 		last = s
-		if n := len(s.Epochs); n > 0 && s.Epochs[n-1].paid() > 0 {
+		if n := len(s.Epochs); n > 0 && s.Epochs[n-1].worthwhile() {
 			cancel()
 		}
 	})
@@ -89,6 +89,12 @@ func (c *city) smoke(ctx context.Context, log io.Writer) (Report, error) {
 	r.ReplayEquals, err = c.replay(ctx, last.Epochs[len(last.Epochs)-1].Epoch, log)
 	fmt.Fprintf(log, "recomputed in %.1fs\n", time.Since(begun).Seconds())
 	return r, err
+}
+
+// worthwhile says whether there was something to see in an epoch: a run may begin
+// moments before one ends.
+func (r EpochResult) worthwhile() bool {
+	return r.paid() > 0 && r.Reports[poc.KindBeacon.String()] > 0 && r.Reports[poc.KindWitness.String()] > 0
 }
 
 func (r EpochResult) paid() (sum uint64) {

@@ -33,6 +33,7 @@ type EpochResult struct {
 	Epoch      uint32
 	Root       string
 	State      string
+	Reports    map[string]int // judged, by kind
 	Signatures []Signature
 	Wallets    []WalletLine
 }

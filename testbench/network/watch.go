@@ -13,7 +13,7 @@ import (
 // watcher keeps track of what a city has done.
 type watcher struct {
 	city    *city
-	first   uint32            // epoch in which the run began
+	started bool              // the first look is over
 	done    map[uint32]bool   // epochs whose result is known
 	seen    map[uint32]string // last state noted of an epoch
 	beacons []string          // last beacon of each hotspot
@@ -77,44 +77,53 @@ func (w *watcher) epochs(ctx context.Context, s *Snapshot) error {
 		return err
 	}
 	s.Epoch, s.EpochEnds = uint32(st.Epoch), time.Until(st.EpochEnds)
-	if w.first == 0 {
-		w.first = s.Epoch
-	}
 	list, err := w.city.oracle.explorer.epochs(ctx)
 	if err != nil {
 		return err
 	}
 	for _, e := range slices.Backward(list) { // oldest first
-		n := uint32(e.Epoch)
-		if w.done[n] {
-			continue
-		}
-		state := string(e.State)
-		if e.Settlement != nil {
-			state = e.Settlement.State
-		}
-		if w.seen[n] == "" && n >= w.first {
-			for reason, k := range e.Reasons {
-				w.reasons[reason] += k
-			}
-		}
-		if w.seen[n] != state && n >= w.first {
-			w.city.note("epoch %d is %s", n, state)
-		}
-		w.seen[n] = state
-		if state != string(settle.Closed) {
-			continue
-		}
-		w.done[n] = true
-		if n < w.first { // closed in an earlier run
-			continue
-		}
-		r, err := w.city.result(ctx, n)
-		if err != nil {
+		if err := w.epoch(ctx, e); err != nil {
 			return err
 		}
-		w.results = append(w.results, r)
 	}
+	w.started = true
+	return nil
+}
+
+// epoch notes how far an epoch is. What was closed before this run began is
+// passed over in silence.
+func (w *watcher) epoch(ctx context.Context, e web.Epoch) error {
+	n := uint32(e.Epoch)
+	if w.done[n] {
+		return nil
+	}
+	state := string(e.State)
+	if e.Settlement != nil {
+		state = e.Settlement.State
+	}
+	closed := state == string(settle.Closed)
+	if closed && !w.started {
+		w.done[n] = true
+		return nil
+	}
+	if w.seen[n] == "" {
+		for reason, k := range e.Reasons {
+			w.reasons[reason] += k
+		}
+	}
+	if w.seen[n] != state {
+		w.city.note("epoch %d is %s", n, state)
+	}
+	w.seen[n] = state
+	if !closed {
+		return nil
+	}
+	r, err := w.city.result(ctx, n)
+	if err != nil {
+		return err
+	}
+	w.done[n] = true
+	w.results = append(w.results, r)
 	return nil
 }
 
@@ -128,7 +137,7 @@ func (c *city) result(ctx context.Context, n uint32) (EpochResult, error) {
 	if err != nil {
 		return EpochResult{}, err
 	}
-	r := EpochResult{Epoch: n, Root: e.Root.String(), State: e.Settlement.State, Signatures: signatures(e)}
+	r := EpochResult{Epoch: n, Root: e.Root.String(), State: e.Settlement.State, Signatures: signatures(e), Reports: e.Reports}
 	for deadline := time.Now().Add(settleLag); ; {
 		if r.Wallets, err = c.compare(ctx); err != nil {
 			return r, err
@@ -156,22 +165,24 @@ func signatures(e web.Epoch) []Signature {
 
 // compare reads each wallet from the ledger and from the chain.
 func (c *city) compare(ctx context.Context) ([]WalletLine, error) {
-	book, err := c.oracle.wallets(ctx)
-	if err != nil {
-		return nil, err
+	out := make([]WalletLine, len(c.chain.wallets))
+	for i, w := range c.chain.wallets {
+		paid, owed, err := c.oracle.wallet(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		name := "the operator"
+		if i < c.cfg.Hotspots {
+			name = vienna[i].name
+		}
+		out[i] = WalletLine{Name: name, Wallet: w.String(), Paid: paid, Owed: owed}
 	}
 	chain, err := c.chain.balances(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]WalletLine, len(c.chain.wallets))
-	for i, w := range c.chain.wallets {
-		entry := book[w.String()]
-		name := "the operator"
-		if i < c.cfg.Hotspots {
-			name = vienna[i].name
-		}
-		out[i] = WalletLine{Name: name, Wallet: w.String(), Paid: entry.Paid, Owed: entry.Owed, Chain: chain[i]}
+	for i := range out {
+		out[i].Chain = chain[i]
 	}
 	return out, nil
 }

@@ -136,7 +136,7 @@ func runSmoke(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	cfg := network.Config{Dir: opt.Dir, Fresh: true, EpochLength: opt.Epoch, Beacons: opt.Beacons, Bin: opt.Bin}
+	cfg := network.Config{Dir: opt.Dir, Fresh: true, EpochLength: opt.Epoch, Beacons: opt.Beacons, Uplinks: 10 * time.Second, Bin: opt.Bin}
 	temporary := cfg.Dir == ""
 	if temporary {
 		if cfg.Dir, err = os.MkdirTemp("", "heliograph-smoke-"); err != nil {
