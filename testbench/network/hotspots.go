@@ -70,7 +70,7 @@ func (c Config) newHotspot(e *ether.Ether, i int, oracle oracleAddr, owner poc.W
 		Elevation: s.height, Gain: s.gain, Owner: owner, DataDir: dir,
 		Concentrator:     ether.NewConcentrator(antenna, clock),
 		TrustSystemClock: true, SystemClockBound: 20 * time.Millisecond, TickBound: time.Millisecond,
-		Firmware: "testbench", BackoffMax: 5 * time.Second, SessionLife: time.Hour,
+		Firmware: "testbench", BackoffMax: 5 * time.Second,
 		Log: c.Log.With("hotspot", s.name),
 	})
 }

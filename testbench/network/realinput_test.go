@@ -156,6 +156,12 @@ type routing struct {
 
 func startRouting(t *testing.T, plan *region.Plan) routing {
 	t.Helper()
+	return startRoutingWith(t, plan, nil)
+}
+
+// startRoutingWith takes the content of the oracle's key file; nil makes a key.
+func startRoutingWith(t *testing.T, plan *region.Plan, key []byte) routing {
+	t.Helper()
 	sink, err := lns.Listen("127.0.0.1:0", lns.Config{Plan: plan}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -173,6 +179,11 @@ func startRouting(t *testing.T, plan *region.Plan) routing {
 	cfg := node.Defaults()
 	cfg.Data, cfg.Key = filepath.Join(dir, "data"), filepath.Join(dir, "oracle.key")
 	cfg.Listen, cfg.Explorer.Listen, cfg.Admin.Listen = "127.0.0.1:0", "", ""
+	if key != nil {
+		if err := os.WriteFile(cfg.Key, key, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cfg.MinFree, cfg.Router.Routes = 1<<20, routes
 	n, err := node.New(t.Context(), cfg, node.Options{Logger: testLog(t)})
 	if err != nil {
@@ -231,12 +242,16 @@ func (r routing) carried(t *testing.T) map[string][]uint32 {
 // does, and gives the socket of a packet forwarder attached to it.
 func attach(t *testing.T, r routing, plan string) (net.Conn, func()) {
 	t.Helper()
+	return attachIn(t, r, plan, t.TempDir())
+}
+
+func attachIn(t *testing.T, r routing, plan, dir string) (net.Conn, func()) {
+	t.Helper()
 	fwd, err := forwarder.Listen(t.Context(), forwarder.Config{Addr: "127.0.0.1:0", Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = fwd.Close() })
-	dir := t.TempDir()
 	key, err := fileKey(filepath.Join(dir, "hotspot.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +260,7 @@ func attach(t *testing.T, r routing, plan string) (net.Conn, func()) {
 	h, err := hotspot.New(hotspot.Config{
 		Key: key, OracleAddr: addr.String(), OracleKey: r.node.ID(), Region: plan, Owner: poc.Wallet{1},
 		Position: poc.Position{LatE7: 48_2085000, LonE7: 16_3731000}, DataDir: dir, Concentrator: fwd,
-		TrustSystemClock: true, Log: testLog(t), SessionLife: time.Hour,
+		TrustSystemClock: true, Log: testLog(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -350,4 +365,38 @@ func checkCredits(t *testing.T, got map[string][]uint32, want map[string]gwmp.Rx
 	for phy, c := range got {
 		t.Errorf("%v credits for %x, which should not be carried", c, phy)
 	}
+}
+
+// TestOracleForgets: a hotspot whose assertion an oracle of the same key does not
+// know, because it was restored from an empty disk, asserts again.
+func TestOracleForgets(t *testing.T) {
+	plan, err := region.ByName("EU868")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := startRouting(t, plan)
+	key, err := os.ReadFile(filepath.Join(filepath.Dir(r.data), "oracle.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	visit := func(r routing) {
+		t.Helper()
+		conn, stop := attachIn(t, r, "EU868", dir)
+		d := append([]byte{2, 1, 2, byte(gwmp.KindPushData), 1, 2, 3, 4, 5, 6, 7, 8},
+			fmt.Appendf(nil, `{"rxpk":[{"tmst":1,"freq":868.1,"stat":1,"modu":"LORA","datr":"SF7BW125","codr":"4/5","rssi":-60,"lsnr":7.5,"size":25,"data":"%s"}]}`,
+				base64.StdEncoding.EncodeToString(long(t, 25)))...)
+		if _, err := conn.Write(d); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if _, err := r.sink.Await(ctx, func(all []lns.Record) bool { return len(all) == 1 }); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		r.stop()
+	}
+	visit(r)
+	visit(startRoutingWith(t, plan, key))
 }
