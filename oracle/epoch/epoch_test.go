@@ -168,6 +168,33 @@ func TestChallengesAreDelivered(t *testing.T) {
 	}
 }
 
+// A hotspot that connects after an epoch was judged gets all its verdicts.
+func TestVerdictsArePushed(t *testing.T) {
+	w := epochtest.New(t, 3)
+	rec := w.Run(1)[0]
+	w.Restart() // nothing is left of what was announced
+	id := w.Keys[1].ID()
+	want, err := w.Manager.Verdicts(t.Context(), rec.Epoch, id)
+	if err != nil || len(want) != 4+2*4 {
+		t.Fatalf("%d verdicts, %v", len(want), err)
+	}
+	w.Pushed = nil
+	ctx, cancel := context.WithCancel(t.Context())
+	w.OnPush = func() {
+		if len(w.Pushed) == len(want) {
+			cancel()
+		}
+	}
+	w.Manager.SessionReady(id)
+	w.Manager.PushVerdicts(ctx)
+	for i, m := range w.Pushed {
+		v := m.GetVerdict()
+		if poc.ID(v.GetReportId()) != want[i].Report || v.GetEpoch() != uint32(rec.Epoch) || poc.Reason(v.GetReason()) != want[i].Reason || v.GetWeight() != want[i].Weight {
+			t.Errorf("verdict %d: %v, want %+v", i, v, want[i])
+		}
+	}
+}
+
 // A secret that does not fit the journal's commitment stops the epoch.
 func TestForeignSecret(t *testing.T) {
 	w := epochtest.New(t, 2)
@@ -262,17 +289,50 @@ func TestBundleRoundTrip(t *testing.T) {
 
 func FuzzReadBundle(f *testing.F) {
 	w := epochtest.New(f, 2)
-	var b bytes.Buffer
-	if _, err := w.Bundle(w.Run(1)[0]).WriteTo(&b); err != nil {
+	b := w.Bundle(w.Run(1)[0])
+	b.Reports = b.Reports[:2]
+	var text bytes.Buffer
+	if _, err := b.WriteTo(&text); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(b.Bytes())
+	f.Add(text.Bytes())
 	f.Add([]byte("{}\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		got, err := epoch.ReadBundle(bytes.NewReader(raw))
 		if err != nil {
 			return
 		}
-		_, _ = epoch.Compute(t.Context(), got.Evidence) // whatever it holds: no panic
+		var again bytes.Buffer
+		if _, err := got.WriteTo(&again); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := epoch.ReadBundle(&again); err != nil {
+			t.Fatalf("what was written cannot be read: %v", err)
+		}
+	})
+}
+
+// FuzzCompute puts hostile frames into the evidence: every one is judged or
+// refused, and none makes the auditor panic.
+func FuzzCompute(f *testing.F) {
+	w := epochtest.New(f, 2)
+	good := w.Bundle(w.Run(1)[0]).Evidence
+	f.Add(good.Reports[0].Raw, uint16(0))
+	f.Add(good.Reports[5].Raw, uint16(3))
+	f.Fuzz(func(t *testing.T, raw []byte, at uint16) {
+		ev := good
+		ev.Reports = append([]epoch.Frame(nil), good.Reports...)
+		ev.Reports[int(at)%len(ev.Reports)].Raw = raw
+		res, err := epoch.Compute(t.Context(), ev)
+		if err != nil {
+			return
+		}
+		sum := res.Remainder
+		for _, p := range res.Payouts {
+			sum += p.Amount
+		}
+		if sum != res.Emission {
+			t.Fatalf("payouts and remainder are %d, the emission %d", sum, res.Emission)
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package epoch
 
 import (
+	"context"
 	"time"
 
 	"heliograph/poc"
@@ -11,3 +12,6 @@ func SecretKey(e poc.Epoch) []byte { return epochKey(secretPrefix, e) }
 
 // Deliver pushes the challenges that are due.
 func (m *Manager) Deliver(now time.Time) { m.push.deliver(now) }
+
+// PushVerdicts sends verdicts to those who became ready, until the context ends.
+func (m *Manager) PushVerdicts(ctx context.Context) { m.pushVerdicts(ctx) }

@@ -38,6 +38,7 @@ type World struct {
 	Manager *epoch.Manager
 	Keys    []*identity.Key
 	Pushed  []*pb.ToHotspot // messages to hotspots
+	OnPush  func()          // called after each; may be nil
 
 	log *faultyLog
 }
@@ -103,7 +104,13 @@ func (w *World) Restart() {
 	}
 	w.Manager, err = epoch.New(epoch.Config{Journal: w.Journal, KV: w.KV, Book: ledger.NewBook(w.KV), Settler: w.Chain, Key: Oracle(),
 		Terms: Terms(), OnCut: w.Core.Forget, Now: now, Rand: Constant(0x42),
-		Push: func(_ identity.HotspotID, m *pb.ToHotspot) bool { w.Pushed = append(w.Pushed, m); return true }})
+		Push: func(_ identity.HotspotID, m *pb.ToHotspot) bool {
+			w.Pushed = append(w.Pushed, m)
+			if w.OnPush != nil {
+				w.OnPush()
+			}
+			return true
+		}})
 	if err != nil {
 		w.TB.Fatal(err)
 	}
