@@ -2,10 +2,15 @@ package epoch
 
 import (
 	"context"
+	"errors"
 
 	"heliograph/oracle/settle"
 	"heliograph/poc"
 )
+
+// ErrNoChain is what a [Settler] answers that was configured without a chain: no
+// epoch is opened, and that is no failure.
+var ErrNoChain = errors.New("epoch: no chain is configured")
 
 // Settler is the way to the chain, as [settle.Settler] provides it. All calls
 // are idempotent: they persist a wish, and the settler's own loop fulfils it.

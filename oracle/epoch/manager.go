@@ -174,7 +174,14 @@ func (m *Manager) Advance(ctx context.Context) error {
 
 // openDue commits to the current and the next epoch and opens the current one.
 func (m *Manager) openDue(ctx context.Context, now time.Time) error {
-	current := m.cal.Epoch(now.UnixNano())
+	err := m.openNow(ctx, m.cal.Epoch(now.UnixNano()))
+	if errors.Is(err, ErrNoChain) {
+		return nil
+	}
+	return err
+}
+
+func (m *Manager) openNow(ctx context.Context, current poc.Epoch) error {
 	if _, open := m.cfg.Journal.Opening(current); !open {
 		if err := m.commit(ctx, current); err != nil {
 			return err

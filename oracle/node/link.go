@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"heliograph/oracle/epoch"
 	"heliograph/oracle/settle"
 	"heliograph/oracle/settle/solana"
 	"heliograph/oracle/store"
@@ -16,9 +17,6 @@ import (
 
 // errNoChain is what epochs wait for while the cluster cannot be reached.
 var errNoChain = errors.New("node: no connection to the chain yet")
-
-// errNoChainWanted says that none is configured.
-var errNoChainWanted = errors.New("node: solana.rpc is empty: no epoch is opened")
 
 // link is the way to the chain. It can be used before the cluster was reached
 // for the first time: a node takes reports meanwhile. It is an [epoch.Settler].
@@ -118,7 +116,7 @@ func (l *link) checkGenesis(ctx context.Context) error {
 
 func (l *link) get() (*settle.Settler, error) {
 	if l.conf.RPC == "" {
-		return nil, errNoChainWanted
+		return nil, epoch.ErrNoChain
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

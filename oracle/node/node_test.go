@@ -123,6 +123,9 @@ func TestRunWithoutChain(t *testing.T) {
 			t.Errorf("%s lacks %q", path, want)
 		}
 	}
+	if s := page(t, admin, "/readyz"); strings.Contains(s, "wait") {
+		t.Errorf("without a chain nothing waits for one: %s", s)
+	}
 	id := n.ID()
 	if err := stop(); err != nil {
 		t.Fatal(err)
