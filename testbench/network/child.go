@@ -52,8 +52,14 @@ func (c *child) ended() error {
 	return fmt.Errorf("network: %s ended: %v; the end of %s:\n%s", c.name, c.exit, c.log, tail(c.log, 8))
 }
 
-// stop asks the program to end, and kills it when it does not.
+// stop asks the program to end, and kills it when it does not. One that has
+// ended by itself is not reported again: see ended.
 func (c *child) stop() error {
+	select {
+	case <-c.done:
+		return nil
+	default:
+	}
 	_ = c.cmd.Process.Signal(syscall.SIGTERM) // fails only when it has ended
 	select {
 	case <-c.done:

@@ -37,6 +37,12 @@ type Config struct {
 // NoDevices as Config.Devices means none.
 const NoDevices = -1
 
+// Check says what is wrong with the configuration by itself.
+func (c Config) Check() error {
+	_, err := c.fill()
+	return err
+}
+
 func (c Config) fill() (Config, error) {
 	if c.Dir == "" {
 		return c, errors.New("network: no directory to work in")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -17,6 +18,7 @@ import (
 
 	"heliograph/oracle/node"
 	"heliograph/oracle/router"
+	"heliograph/provisioning/identity"
 )
 
 const (
@@ -35,9 +37,21 @@ type oracle struct {
 	explorer *explorer
 }
 
-// startOracle writes a configuration, starts the program and waits until it
-// answers.
+// startOracle starts oracled. A port that was free may be taken by somebody else
+// before oracled has it: then others are tried.
 func (c Config) startOracle(ctx context.Context, ch *chain, server string) (*oracle, error) {
+	for try := 1; ; try++ {
+		o, err := c.tryOracle(ctx, ch, server)
+		if err == nil || try == 3 || !strings.Contains(err.Error(), "in use") {
+			return o, err
+		}
+		c.Log.Warn("oracled lost a port to another program, trying others", "err", err)
+	}
+}
+
+// tryOracle writes a configuration, starts the program and waits until it
+// answers.
+func (c Config) tryOracle(ctx context.Context, ch *chain, server string) (*oracle, error) {
 	path, err := program(c.Bin, "oracled")
 	if err != nil {
 		return nil, err
@@ -68,8 +82,13 @@ func (c Config) startOracle(ctx context.Context, ch *chain, server string) (*ora
 	if o.child, err = startChild(filepath.Join(c.Dir, "oracled.log"), path, "--config", o.config); err != nil {
 		return nil, err
 	}
-	if err := o.ready(ctx); err != nil {
-		return nil, errors.Join(err, o.child.stop())
+	if err := o.ready(ctx, key.ID()); err != nil {
+		select {
+		case <-o.child.done: // err says so already
+			return nil, err
+		default:
+			return nil, errors.Join(err, o.child.stop())
+		}
 	}
 	return o, nil
 }
@@ -111,14 +130,17 @@ func (c Config) oracleConfig(dir string, ch *chain, server string) (node.Config,
 	return cfg, cfg.Check()
 }
 
-// ready waits until the explorer answers.
-func (o *oracle) ready(ctx context.Context) error {
+// ready waits until the explorer answers, and that it is this oracle's.
+func (o *oracle) ready(ctx context.Context, id identity.HotspotID) error {
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
 	for {
-		_, err := o.explorer.status(ctx)
-		if err == nil {
+		s, err := o.explorer.status(ctx)
+		if err == nil && s.Oracle == id {
 			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("another oracle, %s, answers", s.Oracle)
 		}
 		select {
 		case <-o.child.done:

@@ -25,7 +25,7 @@ func screen(s Snapshot, width, height int) string {
 	}
 	var tail []string
 	if n := len(s.Epochs); n > 0 {
-		tail = append(result(s.Epochs[n-1]), "")
+		tail = append(result(s.Epochs[n-1], width), "")
 	}
 	if room := height - len(lines) - len(tail) - 1; room > 1 {
 		lines = append(lines, s.Notes[max(0, len(s.Notes)-room+1):]...)
@@ -43,21 +43,38 @@ func screen(s Snapshot, width, height int) string {
 	return strings.Join(lines, "\n")
 }
 
-// result lists an epoch's root, transactions and wallets.
-func result(r EpochResult) []string {
+// wide is how many characters a line with a wallet's address takes.
+const wide = 140
+
+// result lists an epoch's root, transactions and wallets. A width below wide,
+// but for 0, leaves the addresses out.
+func result(r EpochResult, width int) []string {
 	lines := []string{fmt.Sprintf("epoch %d %s, root %s", r.Epoch, r.State, r.Root)}
 	for _, s := range r.Signatures {
 		lines = append(lines, fmt.Sprintf("  %-10s %s", s.What, s.ID))
 	}
-	lines = append(lines, fmt.Sprintf("  %-27s %-44s %18s %18s %18s", "owner of", "wallet", "paid by ledger", "owed", "on chain"))
-	for _, w := range r.Wallets {
-		mark := "="
-		if w.Paid != w.Chain {
-			mark = "DIFFERS"
+	row := func(name, wallet, paid, owed, chain, mark string) string {
+		if width > 0 && width < wide {
+			return fmt.Sprintf("  %-22.22s %16s %16s %16s %s", name, paid, owed, chain, mark)
 		}
-		lines = append(lines, fmt.Sprintf("  %-27s %-44s %18s %18s %18s %s", w.Name, w.Wallet, tokens(w.Paid), tokens(w.Owed), tokens(w.Chain), mark))
+		return fmt.Sprintf("  %-27s %-44s %18s %18s %18s %s", name, wallet, paid, owed, chain, mark)
 	}
-	return lines
+	total := WalletLine{Name: fmt.Sprintf("all %d wallets", len(r.Wallets))}
+	rows := make([]string, 0, len(r.Wallets))
+	for _, w := range r.Wallets {
+		rows = append(rows, row(w.Name, w.Wallet, tokens(w.Paid), tokens(w.Owed), tokens(w.Chain), equal(w.Paid == w.Chain)))
+		total.Paid, total.Owed, total.Chain = total.Paid+w.Paid, total.Owed+w.Owed, total.Chain+w.Chain
+	}
+	lines = append(lines, row("owner of", "wallet", "paid by ledger", "owed", "on chain", ""),
+		row(total.Name, "", tokens(total.Paid), tokens(total.Owed), tokens(total.Chain), equal(r.Equal())))
+	return append(lines, rows...)
+}
+
+func equal(yes bool) string {
+	if yes {
+		return "="
+	}
+	return "DIFFERS"
 }
 
 // status is one line for logs.

@@ -53,12 +53,23 @@ func TestScreenFits(t *testing.T) {
 
 func TestDifferenceIsShown(t *testing.T) {
 	r := sample().Epochs[0]
-	if !r.Equal() || strings.Contains(strings.Join(result(r), "\n"), "DIFFERS") {
+	if !r.Equal() || strings.Contains(strings.Join(result(r, 0), "\n"), "DIFFERS") {
 		t.Error("equal amounts differ")
 	}
 	r.Wallets[3].Chain--
-	if r.Equal() || !strings.Contains(strings.Join(result(r), "\n"), "DIFFERS") {
+	if r.Equal() || !strings.Contains(strings.Join(result(r, 0), "\n"), "DIFFERS") {
 		t.Error("a difference goes unseen")
+	}
+	narrow := strings.Join(result(r, 80), "\n")
+	for _, want := range []string{"all 24 wallets", "0.00000120", "0.00000119", "DIFFERS"} {
+		if !strings.Contains(narrow, want) {
+			t.Errorf("%q is missing in a narrow table:\n%s", want, narrow)
+		}
+	}
+	for _, l := range strings.Split(narrow, "\n")[2:] { // below root and signature
+		if len(l) > 85 {
+			t.Errorf("line of %d characters: %s", len(l), l)
+		}
 	}
 	if (EpochResult{}).Equal() {
 		t.Error("no wallets count as equal")

@@ -97,7 +97,7 @@ func lines(out io.Writer) func(Snapshot) {
 			lastNote = s.Notes[len(s.Notes)-1]
 		}
 		for _, r := range s.Epochs[epochs:] {
-			fmt.Fprintln(out, strings.Join(result(r), "\n"))
+			fmt.Fprintln(out, strings.Join(result(r, 0), "\n"))
 		}
 		epochs = len(s.Epochs)
 		if lastStatus == 0 || s.Elapsed-lastStatus >= statusEvery {

@@ -113,10 +113,14 @@ func runNetwork(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return network.Run(ctx, network.Config{
+	cfg := network.Config{
 		Dir: opt.Dir, Fresh: opt.Fresh, EpochLength: opt.Epoch, Beacons: opt.Beacons, Hotspots: opt.Hotspots,
 		Devices: opt.Devices, Seed: opt.Seed, Page: opt.Page, Bin: opt.Bin, Log: log,
-	}, stdout, opt.Headless)
+	}
+	if err := cfg.Check(); err != nil {
+		return usageError{err}
+	}
+	return network.Run(ctx, cfg, stdout, opt.Headless)
 }
 
 type smokeOptions struct {
@@ -145,6 +149,9 @@ func runSmoke(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	if cfg.Log, err = logger(opt.Log); err != nil {
 		return err
+	}
+	if err := cfg.Check(); err != nil {
+		return usageError{err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, opt.Timeout)
 	defer cancel()
