@@ -43,6 +43,8 @@ type Transaction struct {
 // Chain reads final transactions.
 type Chain interface {
 	Transaction(ctx context.Context, signature string) (Transaction, error)
+	// BlockFrom is the first finalized block at or after a slot.
+	BlockFrom(ctx context.Context, slot uint64) (settle.Block, bool, error)
 }
 
 // Options narrow an audit.
@@ -67,8 +69,8 @@ func Run(ctx context.Context, b epoch.Bundle, o Options) (Report, error) {
 	if !a.last() {
 		return a.done(), nil // without the secret nothing can be computed
 	}
-	if b.Opening.BlockSlot <= b.Opening.CommitSlot {
-		a.compare("order of commitment and block", fmt.Sprintf("block after slot %d", b.Opening.CommitSlot), fmt.Sprintf("slot %d", b.Opening.BlockSlot), "the oracle knew the blockhash when it chose the secret")
+	if first := b.Opening.CommitSlot + settle.SeedDelay; b.Opening.BlockSlot < first {
+		a.compare("block of the seed", fmt.Sprintf("not before slot %d", first), fmt.Sprintf("slot %d", b.Opening.BlockSlot), "the oracle could know the blockhash when it chose the secret")
 	}
 	res, err := epoch.Compute(ctx, b.Evidence)
 	if err != nil {
@@ -160,6 +162,20 @@ func (a *audit) chain(ctx context.Context, res epoch.Result) error {
 		}
 		a.compare(m.what+"'s sender", payer, tx.Payer, "somebody else sent it")
 	}
+	return a.seedBlock(ctx)
+}
+
+// seedBlock checks that the oracle had no choice of the seed's block.
+func (a *audit) seedBlock(ctx context.Context) error {
+	block, ok, err := a.o.Chain.BlockFrom(ctx, a.b.Opening.CommitSlot+settle.SeedDelay)
+	if err != nil {
+		return fmt.Errorf("audit: block of the seed: %w", err)
+	}
+	want := "none is final"
+	if ok {
+		want = fmt.Sprintf("slot %d, %s", block.Slot, epoch.Hash(block.Hash))
+	}
+	a.compare("block of the seed", want, fmt.Sprintf("slot %d, %s", a.b.Opening.BlockSlot, epoch.Hash(a.b.Opening.Blockhash)), "the oracle took another block than the first that counts")
 	return nil
 }
 

@@ -41,7 +41,9 @@ func TestLies(t *testing.T) {
 			o.Oracle = identity.NewEd25519([32]byte{1}).ID()
 		}},
 		{"another secret", "commitment", func(_ *epochtest.World, b *epoch.Bundle, _ *audit.Options) { b.Secret[0] ^= 1 }},
-		{"block before the commitment", "order", func(_ *epochtest.World, b *epoch.Bundle, _ *audit.Options) { b.Opening.BlockSlot = 1 }},
+		{"block before the commitment", "block of the seed", func(_ *epochtest.World, b *epoch.Bundle, _ *audit.Options) { b.Opening.BlockSlot = 1 }},
+		{"a later block", "block of the seed", func(_ *epochtest.World, b *epoch.Bundle, _ *audit.Options) { b.Opening.BlockSlot += 5 }},
+		{"another blockhash", "block of the seed", func(_ *epochtest.World, b *epoch.Bundle, _ *audit.Options) { b.Opening.Blockhash[0] ^= 1 }},
 		{"a report left out", "verdicts", func(_ *epochtest.World, b *epoch.Bundle, _ *audit.Options) { b.Reports = b.Reports[1:] }},
 		{"a report changed", "verdicts", func(_ *epochtest.World, b *epoch.Bundle, _ *audit.Options) { b.Reports[3].Raw[60] ^= 1 }},
 		{"a hotspot left out", "registry", func(_ *epochtest.World, b *epoch.Bundle, _ *audit.Options) { b.Control = b.Control[1:] }},

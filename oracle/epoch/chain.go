@@ -19,8 +19,9 @@ type Settler interface {
 	Commit(ctx context.Context, e poc.Epoch, hash [32]byte) error
 	// Commitment says how far it has come.
 	Commitment(ctx context.Context, e poc.Epoch) (settle.CommitState, error)
-	// Blockhash is a finalized block's hash, and its slot.
-	Blockhash(ctx context.Context) (hash [32]byte, slot uint64, err error)
+	// SeedBlock is the block that the seed is made of, given the slot of the
+	// commitment; false while it is not final.
+	SeedBlock(ctx context.Context, commitSlot uint64) (settle.Block, bool, error)
 	// Freeze fixes an epoch's payouts.
 	Freeze(ctx context.Context, l settle.List) error
 }

@@ -217,11 +217,11 @@ func (m *Manager) open(ctx context.Context, e poc.Epoch) error {
 	if !st.Final {
 		return nil
 	}
-	hash, slot, err := m.cfg.Settler.Blockhash(ctx)
+	block, final, err := m.cfg.Settler.SeedBlock(ctx, st.Slot)
 	if err != nil {
-		return fmt.Errorf("epoch: blockhash for epoch %d: %w", e, err)
+		return fmt.Errorf("epoch: block for the seed of epoch %d: %w", e, err)
 	}
-	if slot <= st.Slot {
+	if !final {
 		return nil
 	}
 	secret, err := m.secret(ctx, e)
@@ -235,7 +235,7 @@ func (m *Manager) open(ctx context.Context, e poc.Epoch) error {
 	if err := m.fixTerms(ctx, e); err != nil {
 		return err
 	}
-	b, err := m.cfg.Journal.AppendOpen(ctx, journal.Open{Epoch: e, Commitment: secret.Commitment(e), CommitSlot: st.Slot, Blockhash: hash, BlockSlot: slot}, now.UnixNano())
+	b, err := m.cfg.Journal.AppendOpen(ctx, journal.Open{Epoch: e, Commitment: secret.Commitment(e), CommitSlot: st.Slot, Blockhash: block.Hash, BlockSlot: block.Slot}, now.UnixNano())
 	if errors.Is(err, journal.ErrEpochEarly) {
 		return nil // the closing loop has to catch up first, after a long pause
 	}

@@ -66,7 +66,7 @@ func (l *link) run(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	if err := l.checkGenesis(ctx); err != nil {
+	if err := l.checkCluster(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
 	client, err := solana.Dial(ctx, solana.Config{Endpoint: l.conf.RPC, Hot: l.keys.hot, Mint: l.keys.mint, Treasury: l.keys.treasury,
@@ -88,20 +88,15 @@ func (l *link) run(ctx context.Context) error {
 	return nil
 }
 
-// checkGenesis compares the cluster with the one that is meant, before anything
-// else is asked of it.
-func (l *link) checkGenesis(ctx context.Context) error {
-	if l.conf.Genesis == "" {
-		return nil
-	}
-	reader := solana.NewReader(l.conf.RPC)
+// checkCluster compares the cluster with the one that is meant and with the one
+// that was paid on before, until it can be reached, and before anything else is
+// asked of it.
+func (l *link) checkCluster(ctx context.Context) error {
+	reader := settle.New(settle.Config{KV: l.kv, Chain: solana.NewReader(l.conf.RPC), Genesis: l.conf.Genesis, Log: l.log})
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
-		got, err := reader.Genesis(ctx)
-		if err == nil && got != l.conf.Genesis {
-			return fmt.Errorf("%w: solana.rpc serves the cluster with genesis hash %s, solana.genesis wants %s: correct one of the two", settle.ErrWrongCluster, got, l.conf.Genesis)
-		}
-		if err == nil {
-			return nil
+		err := reader.CheckCluster(ctx)
+		if err == nil || errors.Is(err, settle.ErrWrongCluster) {
+			return err
 		}
 		l.log.Warn("the cluster cannot be reached, epochs wait", "error", err, "retry_in_ms", pause.Milliseconds())
 		t := time.NewTimer(pause)
@@ -144,13 +139,13 @@ func (l *link) Commitment(ctx context.Context, e poc.Epoch) (settle.CommitState,
 	return s.Commitment(ctx, e)
 }
 
-// Blockhash implements [epoch.Settler].
-func (l *link) Blockhash(ctx context.Context) ([32]byte, uint64, error) {
+// SeedBlock implements [epoch.Settler].
+func (l *link) SeedBlock(ctx context.Context, commitSlot uint64) (settle.Block, bool, error) {
 	s, err := l.get()
 	if err != nil {
-		return [32]byte{}, 0, err
+		return settle.Block{}, false, err
 	}
-	return s.Blockhash(ctx)
+	return s.SeedBlock(ctx, commitSlot)
 }
 
 // Freeze implements [epoch.Settler].

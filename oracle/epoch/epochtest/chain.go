@@ -79,10 +79,21 @@ func (c *Chain) Commitment(_ context.Context, e poc.Epoch) (st settle.CommitStat
 	return st, err
 }
 
-// Blockhash implements epoch.Settler.
-func (c *Chain) Blockhash(context.Context) (h [32]byte, slot uint64, err error) {
-	err = c.call(func() error { return nil })
-	return sha256.Sum256([]byte("block")), 1 << 40, err
+// SeedBlock implements epoch.Settler.
+func (c *Chain) SeedBlock(ctx context.Context, commitSlot uint64) (b settle.Block, final bool, err error) {
+	err = c.call(func() error {
+		b, final, err = c.BlockFrom(ctx, commitSlot+settle.SeedDelay)
+		return err
+	})
+	return b, final, err
+}
+
+// BlockFrom implements audit.Chain: every third slot has no block.
+func (c *Chain) BlockFrom(_ context.Context, slot uint64) (settle.Block, bool, error) {
+	if slot%3 == 0 {
+		slot++
+	}
+	return settle.Block{Slot: slot, Hash: sha256.Sum256(fmt.Appendf(nil, "block %d", slot))}, true, nil
 }
 
 // Freeze implements epoch.Settler.
