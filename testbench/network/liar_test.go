@@ -19,7 +19,7 @@ import (
 // cityEpoch is an epoch of the city, in which the air decides who hears whom.
 // asserted gives the place that the n-th hotspot claims; it transmits from where
 // it stands.
-func cityEpoch(t *testing.T, asserted func(n int, true ether.Place) ether.Place) *verifytest.Network {
+func cityEpoch(t *testing.T, asserted func(n int, stands ether.Place) ether.Place) *verifytest.Network {
 	t.Helper()
 	cfg := challenge.Default()
 	cfg.EpochLength, cfg.PerEpoch, cfg.Guard, cfg.MinLead = 2*time.Hour, 4, time.Minute, time.Minute
