@@ -18,8 +18,8 @@ func screen(s Snapshot, width, height int) string {
 		fmt.Sprintf("  epoch     %d, ends in %s        chain slot %d", s.Epoch, round(s.EpochEnds), s.Slot),
 		fmt.Sprintf("  hotspots  %d of %d online, %d reports waiting", s.Online, s.Hotspots, s.Waiting),
 		fmt.Sprintf("  beacons   %d sent, %d declined, %d times witnessed", s.Beacons, s.Declined, s.Witnesses),
-		fmt.Sprintf("  packets   %d carried; %d of %d devices joined, %d uplinks sent, %d delivered, %d acknowledged",
-			s.Packets, s.Joined, s.Devices, s.Uplinks, s.Delivered, s.Acked),
+		fmt.Sprintf("  packets   %d of %d devices joined, %d uplinks sent, %d delivered, %d acknowledged; %d copies heard",
+			s.Joined, s.Devices, s.Uplinks, s.Delivered, s.Acked, s.Packets),
 		"  verdicts  " + counts(s.Verdicts),
 		"",
 	}

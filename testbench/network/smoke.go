@@ -118,8 +118,9 @@ func (c *city) tally(ctx context.Context, r *Report, epochs []EpochResult) error
 			switch {
 			case v.Kind == poc.KindBeacon:
 				r.Beacons++
-			case v.Kind == poc.KindPacket:
+			case v.Kind == poc.KindPacket && v.Reason == poc.OK: // one copy is bought, the others are not routed
 				r.Packets++
+			case v.Kind == poc.KindPacket:
 			case v.Kind == poc.KindWitness && v.Reason == poc.OK:
 				r.WitnessesAccepted++
 			case v.Kind == poc.KindWitness:
