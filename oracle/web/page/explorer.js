@@ -43,7 +43,7 @@ async function showStatus() {
   byID("summary").textContent =
     (s.network ? s.network + " · " : "") + s.hotspots + " hotspots · epoch " + s.epoch + ", until " +
     new Date(s.epoch_ends).toISOString().slice(0, 16).replace("T", " ") + " UTC · paid " + t.paid + ", owed " + t.owed +
-    ", held " + t.held + " of " + t.issued + (s.waiting ? " · " + s.waiting : "");
+    ", held " + t.held + " of " + t.issued + " units issued" + (s.waiting ? " · " + s.waiting : "");
   byID("hotspot-count").textContent = s.hotspots;
 }
 
@@ -63,7 +63,12 @@ function drawMap() {
   const squeeze = Math.max(Math.cos(((s + n) / 2) * Math.PI / 180), 0.1);
   const height = Math.max(n - s, ((e - w) * squeeze) / 2), width = (height * 2) / squeeze;
   const y0 = (s + n) / 2 + height / 2, x0 = (w + e) / 2 - width / 2;
-  const step = Math.pow(10, Math.floor(Math.log10(height / 2)));
+  // Lines at 1, 2 or 5 times a power of ten, at most six along the longer side.
+  const pitch = (span) => {
+    const ten = Math.pow(10, Math.floor(Math.log10(span / 6)));
+    return ten * ([1, 2, 5].find((k) => span / (k * ten) <= 6) || 10);
+  };
+  const step = pitch(Math.max(width, height));
   const text = (v) => v.toFixed(Math.max(0, -Math.floor(Math.log10(step)))) + "°";
   for (let v = Math.ceil((y0 - height) / step) * step; v < y0; v += step) {
     const y = ((y0 - v) / height) * 360;
