@@ -54,7 +54,8 @@ func (m *Reader) Evidence(ctx context.Context, e poc.Epoch) (Evidence, error) {
 	if !found || ev.Secret.Commitment(e) != opening.Commitment {
 		return Evidence{}, fmt.Errorf("the stored secret of epoch %d does not fit its commitment in the journal: the state database belongs to another journal; restore both from one backup", e)
 	}
-	oldest := ev.Terms.Calendar.Start(e) - poc.MaxSessionSeconds*int64(time.Second) // older certificates have expired
+	// Older certificates have expired, also those whose clock ran ahead.
+	oldest := ev.Terms.Calendar.Start(e) - (poc.MaxSessionSeconds+2*poc.SessionClockTolerance)*int64(time.Second)
 	cut, err := m.Journal.CutOf(e)
 	if err != nil {
 		return Evidence{}, err

@@ -34,15 +34,18 @@ func (k *Core) Admit(ctx context.Context, src Source, raw []byte) Outcome {
 }
 
 func (k *Core) admit(ctx context.Context, src Source, raw []byte) Outcome {
-	r, err := poc.ParseReport(raw)
-	switch {
-	case errors.Is(err, poc.ErrTooLarge):
-		return refuse(poc.ID{}, poc.TooLarge, err.Error())
-	case err != nil:
-		return refuse(poc.ID{}, poc.Malformed, err.Error())
+	if len(raw) > poc.MaxReport {
+		return refuse(poc.IDOf(raw), poc.TooLarge, fmt.Sprintf("the report is %d bytes, at most %d are taken", len(raw), poc.MaxReport))
 	}
 	now := k.cfg.Now()
-	if o, ok := k.cheap(src, r, now); !ok {
+	if wait, ok := k.paced(src, now); !ok {
+		return slower(poc.IDOf(raw), src, wait)
+	}
+	r, err := k.parser.Report(raw)
+	if err != nil {
+		return refuse(poc.IDOf(raw), poc.Malformed, err.Error())
+	}
+	if o, ok := k.cheap(src, r); !ok {
 		return o
 	}
 	if m, known := k.known(r); known {
@@ -73,11 +76,30 @@ func (k *Core) admit(ctx context.Context, src Source, raw []byte) Outcome {
 	if r.Kind == poc.KindAssertion {
 		return k.admitAssertion(ctx, r, raw, e, now)
 	}
-	return k.journalOnce(ctx, src, r, raw, e)
+	return k.journalOnce(ctx, src, r, raw, stamp{e, now.UnixNano()})
 }
 
-// cheap are the checks that cost no signature.
-func (k *Core) cheap(src Source, r poc.Report, now time.Time) (Outcome, bool) {
+// paced charges whoever sent a report, before anything is computed about it:
+// the session's hotspot, or else the network address.
+func (k *Core) paced(src Source, now time.Time) (wait time.Duration, ok bool) {
+	if src.Session.IsZero() {
+		return k.peers.take(src.Peer, now.UnixNano())
+	}
+	return k.hotspots.take(src.Session, now.UnixNano())
+}
+
+// slower is the answer to who sends too much.
+func slower(id poc.ID, src Source, wait time.Duration) Outcome {
+	o := Outcome{ID: id, Reason: poc.RateLimited, RetryAfter: wait,
+		Detail: fmt.Sprintf("too many reports of this hotspot: wait %v", wait.Round(time.Millisecond))}
+	if src.Session.IsZero() {
+		o.Detail = fmt.Sprintf("too many reports from this network address: wait %v, or open a session", wait.Round(time.Millisecond))
+	}
+	return o
+}
+
+// cheap are the checks of a parsed report that cost no signature.
+func (k *Core) cheap(src Source, r poc.Report) (Outcome, bool) {
 	if !src.Session.IsZero() && src.Session != r.Hotspot {
 		return refuse(r.ID, poc.BadSession, "the report is of "+r.Hotspot.String()+", the session of "+src.Session.String()), false
 	}
@@ -85,28 +107,9 @@ func (k *Core) cheap(src Source, r poc.Report, now time.Time) (Outcome, bool) {
 		return refuse(r.ID, poc.UnknownHotspot, "hotspot "+r.Hotspot.String()+" has no assertion on record: submit one first"), false
 	}
 	if r.Kind == poc.KindAssertion {
-		if o, ok := k.mayRegister(r); !ok {
-			return o, false
-		}
-	}
-	if !src.Session.IsZero() {
-		return k.limited(r, now)
-	}
-	if wait, ok := k.peers.take(src.Peer, now.UnixNano()); !ok {
-		return Outcome{ID: r.ID, Reason: poc.RateLimited, RetryAfter: wait,
-			Detail: fmt.Sprintf("too many reports from this network address: wait %v, or open a session", wait.Round(time.Millisecond))}, false
+		return k.mayRegister(r)
 	}
 	return Outcome{}, true
-}
-
-// limited takes one report from the hotspot's budget.
-func (k *Core) limited(r poc.Report, now time.Time) (Outcome, bool) {
-	wait, ok := k.hotspots.take(r.Hotspot, now.UnixNano())
-	if ok {
-		return Outcome{}, true
-	}
-	return Outcome{ID: r.ID, Reason: poc.RateLimited, RetryAfter: wait,
-		Detail: fmt.Sprintf("too many reports of this hotspot: wait %v", wait.Round(time.Millisecond))}, false
 }
 
 // known finds the mark of a report that is in the journal.
@@ -130,13 +133,23 @@ func (k *Core) authentic(src Source, r poc.Report, now time.Time) (Outcome, bool
 		return refuse(r.ID, poc.BadSignature, "the signature does not fit the report and the key: the report was changed, or signed with another key"), false
 	}
 	if src.Session.IsZero() {
-		return k.limited(r, now)
+		of := Source{Session: r.Hotspot}
+		if wait, ok := k.paced(of, now); !ok {
+			return slower(r.ID, of, wait), false
+		}
 	}
 	return Outcome{}, true
 }
 
+// stamp is what the oracle adds to a report: the epoch that judges it, and the
+// instant at which its session key and its time were checked, in unix nanoseconds.
+type stamp struct {
+	epoch    poc.Epoch
+	received int64
+}
+
 // journalOnce appends the report unless a copy is there or on its way.
-func (k *Core) journalOnce(ctx context.Context, src Source, r poc.Report, raw []byte, e poc.Epoch) Outcome {
+func (k *Core) journalOnce(ctx context.Context, src Source, r poc.Report, raw []byte, st stamp) Outcome {
 	for {
 		m, known, wait := k.window.claim(r.ID)
 		if known {
@@ -151,30 +164,31 @@ func (k *Core) journalOnce(ctx context.Context, src Source, r poc.Report, raw []
 			return overloaded(r.ID, ctx.Err())
 		}
 	}
-	m, o, ok := k.append(ctx, r, raw, e)
+	m, o, ok := k.append(ctx, r, raw, st)
 	if !ok {
 		k.window.release(r.ID, nil)
 		return o
 	}
 	k.window.release(r.ID, &m)
 	if k.cfg.OnAccept != nil {
-		k.cfg.OnAccept(Accepted{Report: r, Epoch: e, Received: m.received, At: m.at, Held: src.Held})
+		k.cfg.OnAccept(Accepted{Report: r, Epoch: m.epoch, Received: m.received, At: m.at, Held: src.Held})
 	}
 	return k.receipt(r, m, false)
 }
 
-// append stamps and journals.
-func (k *Core) append(ctx context.Context, r poc.Report, raw []byte, e poc.Epoch) (mark, Outcome, bool) {
-	entry := journal.Entry{Type: journal.TypeReport, Epoch: e, Received: k.cfg.Now().UnixNano(), Data: raw}
+// append journals. The clock is not read again: a report whose session key was
+// good at the check must not be found expired by the judge.
+func (k *Core) append(ctx context.Context, r poc.Report, raw []byte, st stamp) (mark, Outcome, bool) {
+	entry := journal.Entry{Type: journal.TypeReport, Epoch: st.epoch, Received: st.received, Data: raw}
 	at, err := k.cfg.Journal.Append(ctx, journal.ShardKey(r), entry)
 	switch {
 	case errors.Is(err, journal.ErrEpochClosed):
-		return mark{}, refuse(r.ID, poc.TooOld, fmt.Sprintf("epoch %d has just been closed", e)), false
+		return mark{}, refuse(r.ID, poc.TooOld, fmt.Sprintf("epoch %d has just been closed: nothing can be done about this report", st.epoch)), false
 	case err != nil:
-		k.cfg.Logger.Error("append to the journal failed", "epoch", e, "error", err)
+		k.cfg.Logger.Error("append to the journal failed", "epoch", st.epoch, "error", err)
 		return mark{}, overloaded(r.ID, err), false
 	}
-	return mark{epoch: e, received: entry.Received, at: at}, Outcome{}, true
+	return mark{epoch: st.epoch, received: st.received, at: at}, Outcome{}, true
 }
 
 func overloaded(id poc.ID, err error) Outcome {

@@ -385,7 +385,7 @@ func TestSessionCertificates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, o := e.OpenSession(t.Context(), nonce, raw)
+			_, o := e.OpenSession(t.Context(), "test", nonce, raw)
 			if o.Reason != c.want || !strings.Contains(o.Detail, c.detail) {
 				t.Fatalf("%v, %q; want %v, ...%s...", o.Reason, o.Detail, c.want, c.detail)
 			}
@@ -433,7 +433,7 @@ func FuzzAdmit(f *testing.F) {
 		if o.Reason != poc.OK && o.Detail == "" {
 			t.Fatalf("%v without detail", o.Reason)
 		}
-		e.OpenSession(context.Background(), [poc.NonceSize]byte{}, raw)
+		e.OpenSession(context.Background(), "f", [poc.NonceSize]byte{}, raw)
 	})
 }
 

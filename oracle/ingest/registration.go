@@ -41,7 +41,7 @@ func (k *Core) admitAssertion(ctx context.Context, r poc.Report, raw []byte, e p
 	if o, ok := k.mayRegister(r); !ok {
 		return o
 	}
-	m, o, ok := k.append(ctx, r, raw, e)
+	m, o, ok := k.append(ctx, r, raw, stamp{e, now.UnixNano()})
 	if !ok {
 		return o
 	}
@@ -53,14 +53,15 @@ func (k *Core) admitAssertion(ctx context.Context, r poc.Report, raw []byte, e p
 
 // OpenSession checks a session certificate against the nonce that was offered
 // and journals it. When the outcome is OK the certificate is on disk and its key
-// may sign. The nonce must not be used again, whatever the outcome.
-func (k *Core) OpenSession(ctx context.Context, nonce [poc.NonceSize]byte, raw []byte) (poc.SessionCert, Outcome) {
-	s, o := k.openSession(ctx, nonce, raw)
+// may sign. The nonce must not be used again, whatever the outcome. The budget of
+// the network address peer is charged before the signature is looked at.
+func (k *Core) OpenSession(ctx context.Context, peer string, nonce [poc.NonceSize]byte, raw []byte) (poc.SessionCert, Outcome) {
+	s, o := k.openSession(ctx, peer, nonce, raw)
 	k.cfg.Metrics.countSession(o)
 	return s, o
 }
 
-func (k *Core) openSession(ctx context.Context, nonce [poc.NonceSize]byte, raw []byte) (poc.SessionCert, Outcome) {
+func (k *Core) openSession(ctx context.Context, peer string, nonce [poc.NonceSize]byte, raw []byte) (poc.SessionCert, Outcome) {
 	no := func(r poc.Reason, detail string) (poc.SessionCert, Outcome) {
 		return poc.SessionCert{}, refuse(poc.ID{}, r, detail)
 	}
@@ -71,11 +72,15 @@ func (k *Core) openSession(ctx context.Context, nonce [poc.NonceSize]byte, raw [
 	if _, known := k.roll.get(id); !known {
 		return no(poc.UnknownHotspot, "hotspot "+id.String()+" has no assertion on record: submit one first")
 	}
+	now := k.cfg.Now()
+	if wait, ok := k.peers.take(peer, now.UnixNano()); !ok {
+		return poc.SessionCert{}, Outcome{Reason: poc.RateLimited, RetryAfter: wait,
+			Detail: fmt.Sprintf("too many sessions and reports from this network address: wait %v", wait.Round(time.Millisecond))}
+	}
 	s, err := poc.ParseSessionCert(raw)
 	if err != nil {
 		return no(poc.BadSession, err.Error())
 	}
-	now := k.cfg.Now()
 	switch {
 	case s.Nonce != nonce:
 		return no(poc.BadSession, "the certificate answers another offer: sign the nonce of this one")

@@ -131,7 +131,7 @@ func (s *Server) openSession(st stream, nonce [poc.NonceSize]byte, init *pb.Sess
 	if len(init.GetFirmware()) > maxFirmware {
 		return poc.SessionCert{}, status.Errorf(codes.InvalidArgument, "firmware version is over %d bytes", maxFirmware)
 	}
-	cert, o := s.core.OpenSession(s.life, nonce, init.GetCertificate())
+	cert, o := s.core.OpenSession(s.life, peerOf(st), nonce, init.GetCertificate())
 	if o.Reason != poc.OK {
 		if err := st.Send(&pb.ToHotspot{Message: &pb.ToHotspot_Outcome{Outcome: wire(o)}}); err != nil {
 			return poc.SessionCert{}, err

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/tls"
@@ -11,6 +10,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -62,32 +62,56 @@ func TLSConfig(key identity.Signer) (*tls.Config, error) {
 	}, nil
 }
 
-// boundedCreds lets a limited number of handshakes run at once; each costs about
-// a millisecond of CPU, and a storm of them must not starve the sessions.
+// boundedCreds lets the expensive part of a limited number of handshakes run at
+// once: key exchange and signature cost about a millisecond of CPU, and a storm of
+// them must not starve the sessions. A place is taken when a client's hello has
+// arrived and given back with the signature, so that clients which connect and
+// say nothing hold none; the server's connection timeout ends those.
 type boundedCreds struct {
 	credentials.TransportCredentials
+	conf  *tls.Config
 	slots chan struct{}
 	wait  time.Duration
 }
 
 func newBoundedCreds(c *tls.Config, handshakes int) credentials.TransportCredentials {
-	return boundedCreds{credentials.NewTLS(c), make(chan struct{}, handshakes), 5 * time.Second}
+	return boundedCreds{credentials.NewTLS(c), c, make(chan struct{}, handshakes), 5 * time.Second}
 }
 
 // ServerHandshake waits for its turn, but not for long.
 func (b boundedCreds) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), b.wait)
-	defer cancel()
-	select {
-	case b.slots <- struct{}{}:
-		defer func() { <-b.slots }()
-	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("ingest: handshake: %d are under way: try again later", cap(b.slots))
+	leave := func() {}
+	defer func() { leave() }()
+	conf := b.conf.Clone()
+	conf.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		timer := time.NewTimer(b.wait)
+		defer timer.Stop()
+		select {
+		case b.slots <- struct{}{}:
+			leave = sync.OnceFunc(func() { <-b.slots })
+			return nil, nil // go on with this one
+		case <-timer.C:
+			return nil, fmt.Errorf("ingest: handshake: %d are under way: try again later", cap(b.slots))
+		}
 	}
-	return b.TransportCredentials.ServerHandshake(c)
+	cert := b.conf.Certificates[0]
+	cert.PrivateKey = lastWork{cert.PrivateKey.(crypto.Signer), func() { leave() }}
+	conf.Certificates = []tls.Certificate{cert}
+	return credentials.NewTLS(conf).ServerHandshake(c)
+}
+
+// lastWork is a key whose signature is the last thing that costs.
+type lastWork struct {
+	crypto.Signer
+	done func()
+}
+
+func (k lastWork) Sign(r io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	defer k.done()
+	return k.Signer.Sign(r, message, opts)
 }
 
 // Clone keeps the bound.
 func (b boundedCreds) Clone() credentials.TransportCredentials {
-	return boundedCreds{b.TransportCredentials.Clone(), b.slots, b.wait}
+	return boundedCreds{b.TransportCredentials.Clone(), b.conf, b.slots, b.wait}
 }

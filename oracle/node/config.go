@@ -61,8 +61,8 @@ type Register struct {
 type Limits struct {
 	ReportsPerMinute int           `toml:"reports_per_minute" help:"of one hotspot in the long run; 0 means no limit"`
 	ReportsBurst     int           `toml:"reports_burst" help:"of one hotspot at once"`
-	PeerPerMinute    int           `toml:"peer_per_minute" help:"reports outside sessions from one address; 0 means no limit"`
-	PeerBurst        int           `toml:"peer_burst" help:"reports outside sessions from one address at once"`
+	PeerPerMinute    int           `toml:"peer_per_minute" help:"reports outside sessions and openings of sessions from one address (IPv6: one /64); 0 means no limit"`
+	PeerBurst        int           `toml:"peer_burst" help:"the same from one address at once"`
 	SessionsPerHour  int           `toml:"sessions_per_hour" help:"of one hotspot; 0 means no limit"`
 	Session          time.Duration `toml:"session" help:"longest validity of a session key"`
 	Conns            int           `toml:"conns" help:"connections at once"`

@@ -735,7 +735,7 @@ func (x *SessionReady) GetNotAfter() int64 {
 
 type Outcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	ReportId      []byte                 `protobuf:"bytes,1,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`                // 32 bytes; empty when the report could not be parsed
+	ReportId      []byte                 `protobuf:"bytes,1,opt,name=report_id,json=reportId,proto3" json:"report_id,omitempty"`                // 32 bytes: SHA-256 of the report's body, or of all bytes received when they were not read (malformed, too large, or refused for their rate)
 	Reason        uint32                 `protobuf:"varint,2,opt,name=reason,proto3" json:"reason,omitempty"`                                   // poc.Reason; 0 = on disk, receipt is set
 	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`                                    // for humans
 	Receipt       []byte                 `protobuf:"bytes,4,opt,name=receipt,proto3" json:"receipt,omitempty"`                                  // poc.Receipt, signed

@@ -1,0 +1,188 @@
+package ingest
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"net"
+	"testing"
+	"time"
+
+	pb "heliograph/oracle/api/heliographv1"
+	"heliograph/oracle/journal"
+	"heliograph/poc"
+	"heliograph/provisioning/identity"
+)
+
+// Bytes that are not read are charged too, and answered by their hash.
+func TestUnreadReports(t *testing.T) {
+	key := testKey(1)
+	for name, raw := range map[string][]byte{"empty": {}, "noise": []byte("no report"), "huge": make([]byte, 4000)} {
+		for _, src := range []Source{{Peer: "a"}, {Session: key.ID()}} {
+			e := newEnv(t, nil)
+			e.register(key)
+			e.open(func(c *Config) { c.PerPeer, c.PerHotspot = Rate{time.Minute, 1}, Rate{time.Minute, 1} })
+			o := e.Admit(t.Context(), src, raw)
+			if o.ID != poc.IDOf(raw) || o.Reason != poc.Malformed && o.Reason != poc.TooLarge {
+				t.Errorf("%s: %v, id %v", name, o.Reason, o.ID)
+			}
+			if name == "huge" {
+				continue // costs a comparison and a hash
+			}
+			if o = e.Admit(t.Context(), src, raw); o.Reason != poc.RateLimited || o.ID != poc.IDOf(raw) || o.RetryAfter <= 0 {
+				t.Errorf("%s again: %v, id %v, wait %v", name, o.Reason, o.ID, o.RetryAfter)
+			}
+		}
+	}
+}
+
+// cert makes a session certificate and its key.
+func (e *env) cert(key identity.Signer, nonce [poc.NonceSize]byte, from, to time.Time) ([]byte, ed25519.PrivateKey) {
+	e.t.Helper()
+	priv := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32))
+	c := poc.SessionCert{Hotspot: key.ID(), Nonce: nonce, NotBefore: from.Unix(), NotAfter: to.Unix()}
+	copy(c.Key[:], priv.Public().(ed25519.PublicKey))
+	raw, err := poc.MakeSessionCert(c, key)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return raw, priv
+}
+
+// Opening a session costs a signature check: an address has a budget for it,
+// whosever certificate it shows.
+func TestSessionsArePacedByAddress(t *testing.T) {
+	key := testKey(1)
+	e := newEnv(t, nil)
+	e.register(key)
+	e.open(func(c *Config) { c.PerPeer = Rate{time.Minute, 2} })
+	raw, _ := e.cert(key, [poc.NonceSize]byte{1}, noon, noon.Add(time.Minute))
+	forged := bytes.Clone(raw)
+	forged[len(forged)-1] ^= 1
+	for i, want := range []poc.Reason{poc.BadSession, poc.BadSession, poc.RateLimited} {
+		if _, o := e.OpenSession(t.Context(), "a", [poc.NonceSize]byte{1}, forged); o.Reason != want {
+			t.Fatalf("forged certificate %d: %v %s", i, o.Reason, o.Detail)
+		}
+	}
+	if _, o := e.OpenSession(t.Context(), "b", [poc.NonceSize]byte{1}, raw); o.Reason != poc.OK {
+		t.Fatalf("the hotspot itself, from its own address: %v %s", o.Reason, o.Detail)
+	}
+}
+
+// A report that is taken in the last second of its session key is journaled with
+// the instant of that check: the judge must come to the same answer.
+func TestReceivedIsWhenTheKeyWasChecked(t *testing.T) {
+	key := testKey(1)
+	e := newEnv(t, nil)
+	e.register(key)
+	last := noon.Add(30 * time.Minute)
+	raw, priv := e.cert(key, [poc.NonceSize]byte{1}, noon, last)
+	c, o := e.OpenSession(t.Context(), "a", [poc.NonceSize]byte{1}, raw)
+	if o.Reason != poc.OK {
+		t.Fatal(o.Reason, o.Detail)
+	}
+	e.clk.add(last.Sub(noon) + 998*time.Millisecond) // the key lasts to the end of this second
+
+	now := e.cfg.Now
+	e.cfg.Now = func() time.Time { // each reading is later than the one before
+		at := now()
+		e.clk.add(time.Millisecond)
+		return at
+	}
+	body, _ := witness(key.ID(), 1, last).AppendBinary(nil)
+	signed, err := poc.SignBySession(body, priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o = e.Admit(t.Context(), Source{Session: key.ID()}, signed); o.Reason != poc.OK {
+		t.Fatal(o.Reason, o.Detail)
+	}
+	rc, err := poc.ParseReceipt(o.Receipt, testKey(0).ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Covers(rc.Received) {
+		t.Fatalf("received %v, after the key's end %v", time.Unix(0, rc.Received).UTC(), last)
+	}
+}
+
+// A key is of no use before the judge would accept it.
+func TestKeyOfTomorrow(t *testing.T) {
+	key := testKey(1)
+	e := newEnv(t, func(c *Config) { c.Calendar.Tolerance = time.Minute })
+	e.register(key)
+	raw, priv := e.cert(key, [poc.NonceSize]byte{1}, noon.Add(61*time.Second), noon.Add(10*time.Minute))
+	c, o := e.OpenSession(t.Context(), "a", [poc.NonceSize]byte{1}, raw)
+	if o.Reason != poc.OK {
+		t.Fatal(o.Reason, o.Detail)
+	}
+	body, _ := witness(key.ID(), 1, noon).AppendBinary(nil)
+	signed, _ := poc.SignBySession(body, priv)
+	if o = e.Admit(t.Context(), Source{Session: key.ID()}, signed); (o.Reason == poc.OK) != c.Covers(noon.UnixNano()) {
+		t.Fatalf("the door says %v %q, the judge %v", o.Reason, o.Detail, c.Covers(noon.UnixNano()))
+	}
+}
+
+// A frame behind its epoch's cut was never promised to anybody and will not be
+// judged: it gets no receipt after a restart either.
+func TestNoReceiptBehindTheCut(t *testing.T) {
+	key := testKey(1)
+	e := newEnv(t, nil)
+	e.register(key)
+	raw := e.signed(witness(key.ID(), 1, noon), key)
+	r, err := poc.ParseReport(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	epoch := day.Epoch(noon.UnixNano())
+	if _, err := e.j.Close(t.Context(), epoch, noon.UnixNano()); err != nil {
+		t.Fatal(err)
+	}
+	frame, _ := journal.Entry{Type: journal.TypeReport, Epoch: epoch, Received: noon.UnixNano(), Data: raw}.AppendBinary(nil)
+	if _, err := e.log.Append(t.Context(), journal.ShardKey(r), frame); err != nil {
+		t.Fatal(err)
+	}
+	e.open(nil)
+	if o := e.Admit(t.Context(), Source{Peer: "a"}, raw); o.Reason != poc.TooOld || o.Receipt != nil {
+		t.Fatalf("%v %s, receipt of %d bytes", o.Reason, o.Detail, len(o.Receipt))
+	}
+}
+
+func TestHostOf(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.7:5":                "192.0.2.7",
+		"[::ffff:192.0.2.7]:5":       "192.0.2.7",
+		"[2001:db8:1:2:3:4:5:6]:5":   "2001:db8:1:2::/64",
+		"[2001:db8:1:2:ffff::1]:9":   "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:9":           "fe80::/64",
+		"/run/oracled.sock":          "/run/oracled.sock",
+		"not-an-address.example.:80": "not-an-address.example.",
+	} {
+		if got := hostOf(addr(in)); got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+}
+
+type addr string
+
+func (addr) Network() string  { return "test" }
+func (a addr) String() string { return string(a) }
+
+// Clients that connect and say nothing must not keep others out.
+func TestSilentClientsHoldNoHandshake(t *testing.T) {
+	e := newEnv(t, nil)
+	_, at, _ := e.serve(ServerConfig{MaxHandshakes: 1})
+	for range 4 {
+		c, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := c.Write([]byte{0x16, 0x03, 0x01}); err != nil { // the beginning of a hello
+			t.Fatal(err)
+		}
+	}
+	if _, err := dial(t, at, pinned(testKey(0).ID(), 0)).Info(t.Context(), &pb.InfoRequest{}); err != nil {
+		t.Fatal("starved:", err)
+	}
+}
