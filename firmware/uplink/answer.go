@@ -67,10 +67,9 @@ func (c *Client) outcome(l *link, o *pb.Outcome) error {
 	reason := poc.Reason(o.GetReason())
 	c.count(func(s *Stats) { s.Outcomes[reason.String()]++ })
 	if len(o.GetReportId()) != len(poc.ID{}) {
-		return c.nameless(reason, o)
+		return fmt.Errorf("uplink: the oracle's outcome names no report: %v: %s", reason, clip(o.GetDetail()))
 	}
-	id := poc.ID(o.GetReportId())
-	f, ok := c.flying[id]
+	id, f, ok := c.named(poc.ID(o.GetReportId()))
 	if !ok {
 		c.count(func(s *Stats) { s.Unasked++ })
 		return nil
@@ -81,7 +80,6 @@ func (c *Client) outcome(l *link, o *pb.Outcome) error {
 			return err
 		}
 		c.retries = 0
-		c.probing = max(0, c.probing-1)
 		c.land(id, f)
 		c.count(func(s *Stats) { s.Delivered++ })
 	case reason == poc.BadSession, reason == poc.UnknownHotspot:
@@ -97,10 +95,23 @@ func (c *Client) outcome(l *link, o *pb.Outcome) error {
 		c.pause(time.Duration(o.GetRetryAfterMs()) * time.Millisecond)
 	default:
 		c.land(id, f)
-		c.probing = max(0, c.probing-1)
 		c.cfg.Log.Warn("report refused", "report", id.String(), "reason", reason.String(), "detail", clip(o.GetDetail()))
 	}
 	return nil
+}
+
+// named finds the report under way that an outcome is about. An oracle that did
+// not read a report names it by the hash of all its bytes.
+func (c *Client) named(id poc.ID) (poc.ID, flight, bool) {
+	if f, ok := c.flying[id]; ok {
+		return id, f, true
+	}
+	for own, f := range c.flying {
+		if f.whole == id {
+			return own, f, true
+		}
+	}
+	return poc.ID{}, flight{}, false
 }
 
 // land ends a report's flight for good.
@@ -119,31 +130,6 @@ func (c *Client) pause(asked time.Duration) {
 		wait = max(min(asked, c.cfg.BackoffMax), wait)
 	}
 	c.paused = max(c.paused, c.cfg.Mono()+wait)
-}
-
-// probeCount is how many reports are sent one at a time after a nameless outcome.
-const probeCount = 64
-
-// nameless handles an outcome for a report that the oracle could not parse. With
-// one report under way it is that one. Otherwise the session starts over with
-// one at a time, so that the culprit can be told from the others.
-func (c *Client) nameless(reason poc.Reason, o *pb.Outcome) error {
-	if reason == poc.OK {
-		return errors.New("uplink: the oracle confirms a report without naming it")
-	}
-	if reason.Retryable() {
-		return fmt.Errorf("uplink: the oracle refuses: %v: %s", reason, clip(o.GetDetail()))
-	}
-	if len(c.flying) == 1 {
-		for id, f := range c.flying {
-			c.cfg.Log.Warn("report not understood by the oracle", "report", id.String(), "reason", reason.String(), "detail", clip(o.GetDetail()))
-			c.land(id, f)
-		}
-		c.probing = max(0, c.probing-1)
-		return nil
-	}
-	c.probing = probeCount
-	return fmt.Errorf("uplink: the oracle does not understand one of %d reports: %v: %s", len(c.flying), reason, clip(o.GetDetail()))
 }
 
 // checkReceipt verifies the oracle's promise. Without a good one the report

@@ -27,7 +27,6 @@ type Client struct {
 	flying  map[poc.ID]flight
 	paused  time.Duration // monotonic: send nothing before
 	retries int           // retryable outcomes in a row
-	probing int           // deliveries to go one at a time
 
 	mu    sync.Mutex
 	stats Stats
@@ -36,6 +35,7 @@ type Client struct {
 // flight is a report that was sent and not answered.
 type flight struct {
 	entry uint64
+	whole poc.ID // SHA-256 of the signed report: its name when the oracle cannot read it
 	link  *link
 	sent  time.Duration
 }

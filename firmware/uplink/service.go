@@ -175,9 +175,6 @@ func (s *service) send() error {
 		return nil
 	}
 	room := c.cfg.MaxInFlight - len(c.flying)
-	if c.probing > 0 {
-		room = 1 - len(c.flying)
-	}
 	if room <= 0 {
 		return nil
 	}
@@ -188,11 +185,12 @@ func (s *service) send() error {
 			c.cfg.Outbox.Ack(e.ID) // the same report once more
 			continue
 		}
-		c.flying[id] = flight{entry: e.ID, link: s.cur, sent: now}
 		signed, err := poc.SignBySession(e.Body, s.cur.key)
 		if err != nil {
+			c.cfg.Outbox.Release(e.ID)
 			return fmt.Errorf("uplink: sign report: %w", err)
 		}
+		c.flying[id] = flight{entry: e.ID, whole: poc.IDOf(signed), link: s.cur, sent: now}
 		r := &pb.Report{Report: signed}
 		if held := utc.UnixNano - e.Made; utc.Known() && e.Made != 0 && held > 0 {
 			r.HeldMs = uint32(min(held/1e6, 1<<32-1))

@@ -32,7 +32,8 @@ type Action struct {
 	RetryAfter time.Duration
 	Silent     bool                 // journal it, but lose the answer
 	Break      bool                 // journal it, then break the stream without an answer
-	Nameless   bool                 // answer without the report's id
+	Unread     bool                 // answer as if the bytes could not be read
+	Nameless   bool                 // answer without any id
 	Times      int                  // answer so many times; 0 is once
 	Receipt    func(r *poc.Receipt) // change the receipt before it is signed
 }
@@ -145,7 +146,7 @@ func (o *Oracle) Info(context.Context, *pb.InfoRequest) (*pb.InfoReply, error) {
 func (o *Oracle) Submit(_ context.Context, r *pb.SubmitRequest) (*pb.Outcome, error) {
 	rep, err := poc.ParseReport(r.GetReport())
 	if err != nil || rep.Verify() != nil || rep.Kind != poc.KindAssertion {
-		return &pb.Outcome{Reason: uint32(poc.Malformed)}, nil
+		return unread(r.GetReport()), nil
 	}
 	if o.RefuseAssertion != poc.OK {
 		return &pb.Outcome{ReportId: rep.ID[:], Reason: uint32(o.RefuseAssertion)}, nil
@@ -230,6 +231,12 @@ func (o *Oracle) read(s *session) error {
 	}
 }
 
+// unread is the outcome of bytes that are no report.
+func unread(b []byte) *pb.Outcome {
+	id := poc.IDOf(b)
+	return &pb.Outcome{ReportId: id[:], Reason: uint32(poc.Malformed), Detail: "not a report"}
+}
+
 func (o *Oracle) report(s *session, b []byte) error {
 	answer := func(out *pb.Outcome) error {
 		return s.send(&pb.ToHotspot{Message: &pb.ToHotspot_Outcome{Outcome: out}})
@@ -237,7 +244,7 @@ func (o *Oracle) report(s *session, b []byte) error {
 	rep, err := poc.ParseReport(b)
 	switch {
 	case err != nil:
-		return answer(&pb.Outcome{Reason: uint32(poc.Malformed), Detail: err.Error()})
+		return answer(unread(b))
 	case rep.Hotspot != s.owner || !rep.Signature.BySession || rep.Signature.Session != s.key:
 		return answer(&pb.Outcome{ReportId: rep.ID[:], Reason: uint32(poc.BadSession)})
 	case rep.Verify() != nil:
@@ -250,6 +257,9 @@ func (o *Oracle) report(s *session, b []byte) error {
 	var a Action
 	if o.Decide != nil {
 		a = o.Decide(n, rep)
+	}
+	if a.Unread {
+		return answer(unread(b))
 	}
 	if a.Nameless {
 		return answer(&pb.Outcome{Reason: uint32(poc.Malformed)})
