@@ -115,13 +115,16 @@ func guard(next http.Handler) http.Handler {
 	})
 }
 
-// apiTimeout bounds one query, bundleTimeout the sending of a bundle.
+// apiTimeout bounds one query, answerTimeout the query and the reading of its
+// answer, bundleTimeout the sending of a bundle.
 const (
 	apiTimeout    = 10 * time.Second
+	answerTimeout = 30 * time.Second
 	bundleTimeout = 30 * time.Minute
 )
 
 // bounded answers a limited number of requests at once, each within apiTimeout.
+// Who does not read the answer loses the connection: the places are few.
 func (s *server) bounded(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -132,6 +135,7 @@ func (s *server) bounded(h http.HandlerFunc) http.HandlerFunc {
 			fail(w, http.StatusServiceUnavailable, "too many requests at once: try again")
 			return
 		}
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout)) // not every server can
 		ctx, cancel := context.WithTimeout(r.Context(), apiTimeout)
 		defer cancel()
 		h(w, r.WithContext(ctx))
