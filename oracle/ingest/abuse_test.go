@@ -7,6 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	pb "heliograph/oracle/api/heliographv1"
 	"heliograph/oracle/journal"
 	"heliograph/poc"
@@ -184,5 +188,31 @@ func TestSilentClientsHoldNoHandshake(t *testing.T) {
 	}
 	if _, err := dial(t, at, pinned(testKey(0).ID(), 0)).Info(t.Context(), &pb.InfoRequest{}); err != nil {
 		t.Fatal("starved:", err)
+	}
+}
+
+// A message that the transport does not read is a refusal like others: counted,
+// with a status, and not journaled.
+func TestOversizedMessageInASession(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	key := testKey(1)
+	e := newEnv(t, nil)
+	e.register(key)
+	e.open(func(c *Config) { c.Metrics = NewMetrics(reg) })
+	_, at, _ := e.serve(ServerConfig{})
+	d := e.connect(t, dial(t, at, pinned(testKey(0).ID(), 0)), key, 1)
+	if m := d.recv(); m.GetReady() == nil {
+		t.Fatalf("%v", m)
+	}
+	had := e.entries(journal.TypeReport)
+	d.send(&pb.FromHotspot{Message: &pb.FromHotspot_Report{Report: &pb.Report{Report: make([]byte, maxMessage+1)}}})
+	if _, err := d.st.Recv(); status.Code(err) != codes.ResourceExhausted {
+		t.Fatalf("%v", err)
+	}
+	if n := refusals(t, reg, poc.TooLarge); n != 1 {
+		t.Errorf("counted %v times", n)
+	}
+	if n := e.entries(journal.TypeReport); n != had {
+		t.Errorf("the journal has %d entries, had %d", n, had)
 	}
 }

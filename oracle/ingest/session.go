@@ -60,7 +60,7 @@ func (s *Server) serve(st stream) error {
 	ctx, end := context.WithCancelCause(st.Context())
 	defer end(nil)
 	in := make(chan *pb.FromHotspot)
-	go receive(ctx, st, in, end) // ends when gRPC ends the stream, right after serve returned
+	go s.receive(ctx, st, in, end) // ends when gRPC ends the stream, right after serve returned
 
 	cert, err := s.handshake(ctx, st, in)
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *Server) serve(st stream) error {
 
 // receive moves messages from the stream to in, which it closes when the hotspot
 // closes its side.
-func receive(ctx context.Context, st stream, in chan<- *pb.FromHotspot, end context.CancelCauseFunc) {
+func (s *Server) receive(ctx context.Context, st stream, in chan<- *pb.FromHotspot, end context.CancelCauseFunc) {
 	for {
 		m, err := st.Recv()
 		if errors.Is(err, io.EOF) {
@@ -89,6 +89,9 @@ func receive(ctx context.Context, st stream, in chan<- *pb.FromHotspot, end cont
 			return
 		}
 		if err != nil {
+			if status.Code(err) == codes.ResourceExhausted { // over maxMessage: the transport reads no further
+				s.core.cfg.Metrics.count(Outcome{Reason: poc.TooLarge}, 0)
+			}
 			end(err)
 			return
 		}
