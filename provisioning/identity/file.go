@@ -107,6 +107,9 @@ func writeSync(f *os.File, b []byte) error {
 func LoadFile(path string) (*FileKey, error) {
 	// O_NONBLOCK: opening a FIFO must not hang.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("identity: load key file: %w: run as the user that owns it", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("identity: load key file: %w", err)
 	}
@@ -116,7 +119,7 @@ func LoadFile(path string) (*FileKey, error) {
 		return nil, fmt.Errorf("identity: load key file: %w", err)
 	}
 	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("identity: load key file: %s is not a regular file", path)
+		return nil, fmt.Errorf("identity: load key file: %s is not a regular file: name the key file itself", path)
 	}
 	if st.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("identity: load key file: %s can be read by others (mode %04o): run: chmod 600 %s",
@@ -128,7 +131,7 @@ func LoadFile(path string) (*FileKey, error) {
 	}
 	k, err := parseKeyFile(b)
 	if err != nil {
-		return nil, fmt.Errorf("identity: load key file %s: %w", path, err)
+		return nil, fmt.Errorf("identity: load key file %s: %w: it is damaged or no key file: restore it from a copy, or name another", path, err)
 	}
 	return &FileKey{Key: *k, path: path}, nil
 }

@@ -2,7 +2,7 @@
 // it reports to an oracle. See the README of firmware for its configuration.
 //
 // Exit codes: 0 after SIGINT or SIGTERM and after --help, 1 when running failed,
-// 2 when the configuration is wrong.
+// 2 when it cannot start: the line on standard error names cause and remedy.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -71,15 +72,24 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 		return wrong(stderr, err)
 	}
 	log := newLog(cfg.Log, stderr)
-	if err := serve(ctx, cfg, st, log); err != nil {
+	err = serve(ctx, cfg, st, log)
+	var not notStarted
+	switch {
+	case errors.As(err, &not):
+		return wrong(stderr, not.error)
+	case err != nil:
 		log.Error("hotspotd ends", "error", err.Error())
 		return 1
 	}
 	return 0
 }
 
+// notStarted is what keeps the daemon from starting: a port, a file.
+type notStarted struct{ error }
+
+// wrong prints one line.
 func wrong(stderr io.Writer, err error) int {
-	fmt.Fprintf(stderr, "hotspotd: %v\n", err)
+	fmt.Fprintln(stderr, "hotspotd:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	return 2
 }
 
@@ -95,13 +105,13 @@ func newLog(c logConfig, w io.Writer) *slog.Logger {
 func serve(ctx context.Context, cfg config, st station, log *slog.Logger) error {
 	key, err := loadKey(st.keyFile, log)
 	if err != nil {
-		return err
+		return notStarted{err}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	fwd, err := forwarder.Listen(ctx, forwarder.Config{Addr: cfg.Radio.Listen, Log: log})
 	if err != nil {
-		return err
+		return notStarted{err}
 	}
 	defer fwd.Close()
 	h, err := hotspot.New(hotspot.Config{
@@ -112,13 +122,13 @@ func serve(ctx context.Context, cfg config, st station, log *slog.Logger) error 
 		Firmware: version(), Log: log,
 	})
 	if err != nil {
-		return err
+		return notStarted{err}
 	}
-	log.Info("hotspotd starts", "hotspot", key.ID().String(), "name", key.ID().Name(), "region", cfg.Region, "udp", fwd.Addr().String())
 	web, err := listenWeb(cfg.Web, h, log)
 	if err != nil {
-		return errors.Join(err, closed(h))
+		return notStarted{errors.Join(err, closed(h))}
 	}
+	log.Info("hotspotd starts", "hotspot", key.ID().String(), "name", key.ID().Name(), "region", cfg.Region, "udp", fwd.Addr().String())
 	var wg sync.WaitGroup
 	for _, s := range web {
 		wg.Go(func() {

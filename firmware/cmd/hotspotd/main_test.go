@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -146,12 +148,51 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
-func TestBusyPortNamesTheKey(t *testing.T) {
+// What keeps the daemon from starting is one line that names cause and remedy.
+func TestCannotStart(t *testing.T) {
 	o := oracletest.Start(t, nil)
-	var errs bytes.Buffer
-	if code := run(t.Context(), append(good(t.TempDir()), "--web.listen", o.Addr), nil, io.Discard, &errs); code != 1 || !strings.Contains(errs.String(), "change web.listen") {
-		t.Errorf("exit code %d: %s", code, &errs)
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer udp.Close()
+	for name, tt := range map[string]struct {
+		args func(dir string) []string
+		want string
+	}{
+		"port of the page":     {func(string) []string { return []string{"--web.listen", o.Addr} }, "change web.listen"},
+		"port of the metrics":  {func(string) []string { return []string{"--web.metrics", o.Addr} }, "change web.metrics"},
+		"port for forwarders":  {func(string) []string { return []string{"--radio.udp-listen", udp.LocalAddr().String()} }, "another program has the port"},
+		"key is no key":        {func(dir string) []string { return keyFile(t, dir, "hello", 0o600) }, "restore it from a copy"},
+		"key for everybody":    {func(dir string) []string { return keyFile(t, dir, "hello", 0o644) }, "chmod 600"},
+		"key is a directory":   {func(dir string) []string { return []string{"--key-file", dir} }, "name the key file itself"},
+		"configuration absent": {func(dir string) []string { return []string{"--config", dir + "/absent"} }, "correct --config"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if _, err := identity.CreateFile(filepath.Join(dir, "key"), identity.Ed25519, rand.Reader); err != nil {
+				t.Fatal(err) // so that making one is not logged
+			}
+			var errs bytes.Buffer
+			args := append(append(good(dir), "--key-file", filepath.Join(dir, "key"), "--log.level", "ERROR"), tt.args(t.TempDir())...)
+			code := run(t.Context(), args, nil, io.Discard, &errs)
+			if code != 2 || !strings.Contains(errs.String(), tt.want) || strings.Count(errs.String(), "\n") != 1 {
+				t.Errorf("exit code %d: %s", code, &errs)
+			}
+		})
+	}
+}
+
+func keyFile(t *testing.T, dir, text string, mode os.FileMode) []string {
+	t.Helper()
+	path := filepath.Join(dir, "key")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--key-file", path}
 }
 
 func get(t *testing.T, url string) string {
