@@ -37,6 +37,24 @@ func TestRefusals(t *testing.T) {
 		{name: "trailing byte", want: poc.Malformed, detail: "too many", raw: func(e *env) []byte {
 			return append(e.signed(witness(known.ID(), 1, noon), known), 0)
 		}},
+		{name: "truncated body", want: poc.Malformed, detail: "cut short", raw: func(e *env) []byte {
+			return e.signed(witness(known.ID(), 1, noon), known)[:60]
+		}},
+		{name: "truncated signature", want: poc.Malformed, detail: "too short for signature", raw: func(e *env) []byte {
+			raw := e.signed(witness(known.ID(), 1, noon), known)
+			return raw[:len(raw)-1]
+		}},
+		{name: "not canonical", want: poc.Malformed, detail: "an unknown time has a bound", raw: func(e *env) []byte {
+			w := witness(known.ID(), 1, noon)
+			w.Time = radio.WallTime{}
+			body, _ := w.AppendBinary(nil)
+			body[len(body)-5] = 1 // the bound's last byte, in front of the fine timestamp
+			raw, err := poc.SignBody(body, known)
+			if err != nil {
+				e.t.Fatal(err)
+			}
+			return raw
+		}},
 		{name: "too large", want: poc.TooLarge, detail: "at most 512", raw: func(*env) []byte { return make([]byte, 513) }},
 		{name: "unknown hotspot", want: poc.UnknownHotspot, detail: "no assertion", raw: func(e *env) []byte {
 			return e.signed(witness(stranger.ID(), 1, noon), stranger)
@@ -144,6 +162,23 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("counter %v is %v, want 1", c.want, n)
 			}
 		})
+	}
+}
+
+// The door does not know challenges: a beacon that nobody asked for is journaled,
+// and the judge says what is wrong with it (package verify, TestForgeries).
+func TestUnaskedBeaconIsJournaled(t *testing.T) {
+	key := testKey(1)
+	e := newEnv(t, nil)
+	e.register(key)
+	had := e.entries(journal.TypeReport)
+	b := poc.Beacon{Hotspot: key.ID(), Challenge: poc.ID{1}, Proof: []byte{1}, Frequency: 868_100_000,
+		DataRate: radio.LoRaRate(12, 125*radio.KHz), Time: radio.WallTime{UnixNano: noon.UnixNano()}}
+	if o := e.Admit(t.Context(), Source{Session: key.ID()}, e.signed(b, key)); o.Reason != poc.OK {
+		t.Fatal(o.Reason, o.Detail)
+	}
+	if n := e.entries(journal.TypeReport); n != had+1 {
+		t.Errorf("the journal has %d reports, had %d", n, had)
 	}
 }
 
