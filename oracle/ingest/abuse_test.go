@@ -216,3 +216,42 @@ func TestOversizedMessageInASession(t *testing.T) {
 		t.Errorf("the journal has %d entries, had %d", n, had)
 	}
 }
+
+// deaf is a hotspot that opens a session and then reads nothing: what is sent
+// hangs until the stream is over.
+type deaf struct {
+	scripted
+	over chan struct{}
+}
+
+func (d *deaf) Send(m *pb.ToHotspot) error {
+	if m.GetOffer() != nil || m.GetReady() != nil {
+		return d.scripted.Send(m)
+	}
+	<-d.over
+	return d.ctx.Err()
+}
+
+// A session ends though its hotspot does not read.
+func TestDeafHotspotLeaves(t *testing.T) {
+	e := newEnv(t, nil)
+	key := testKey(1)
+	e.register(key)
+	s, err := NewServer(e.Core, ServerConfig{DrainAfter: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := &pb.FromHotspot{Message: &pb.FromHotspot_Time{Time: &pb.TimeRequest{Cookie: 1}}}
+	d := &deaf{scripted{ctx: t.Context(), e: e, key: key, message: ask}, make(chan struct{})}
+	defer close(d.over)
+	ended := make(chan error, 1)
+	go func() { ended <- s.serve(d) }()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the session hangs")
+	}
+	if len(s.Hub().Online()) != 0 {
+		t.Error("the session is still open")
+	}
+}

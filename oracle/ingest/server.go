@@ -24,11 +24,11 @@ const maxMessage = 4 << 10
 
 // ServerConfig are the choices of a [Server]; the zero value is good.
 type ServerConfig struct {
-	MaxConns        int // connections at once; 0 = 100,000
-	MaxConnsPerPeer int // from one address; 0 = 256
-	MaxHandshakes   int // TLS handshakes at once; 0 = 32
-	DrainAfter      time.Duration
-	Rand            io.Reader // nonces; nil = crypto/rand.Reader
+	MaxConns        int           // connections at once; 0 = 100,000
+	MaxConnsPerPeer int           // from one address; 0 = 256
+	MaxHandshakes   int           // TLS handshakes at once; 0 = 32
+	DrainAfter      time.Duration // for the last answers of a session, and of all when the server stops; 0 = 3 s
+	Rand            io.Reader     // nonces; nil = crypto/rand.Reader
 
 	// OnSession is told of a hotspot whose session is ready; OnDownlinkResult of
 	// what became of a downlink. They must not block.

@@ -76,7 +76,33 @@ func (s *Server) serve(st stream) error {
 	defer work.Wait()
 	defer end(nil)
 	work.Go(func() { s.take(ctx, peerOf(st), ss, in) })
-	return s.write(ctx, st, ss, time.Unix(cert.NotAfter, 0))
+	return s.writeOrLeave(ctx, st, ss, time.Unix(cert.NotAfter, 0))
+}
+
+var errNotReading = status.Error(codes.DeadlineExceeded, "the hotspot does not read what it is sent: open a new session")
+
+// writeOrLeave ends with the session, also when the hotspot does not read and a
+// Send hangs: that ends when gRPC ends the stream, right after serve returned.
+func (s *Server) writeOrLeave(ctx context.Context, st stream, ss *session, notAfter time.Time) error {
+	left := notAfter.Sub(s.core.cfg.Now()) + expiryLeeway
+	wrote := make(chan error, 1)
+	go func() { wrote <- s.write(ctx, st, ss, left) }()
+	over := time.NewTimer(left)
+	defer over.Stop()
+	select {
+	case err := <-wrote:
+		return err
+	case <-over.C:
+	case <-ctx.Done():
+	}
+	flush := time.NewTimer(s.cfg.DrainAfter)
+	defer flush.Stop()
+	select {
+	case err := <-wrote:
+		return err
+	case <-flush.C:
+		return errNotReading
+	}
 }
 
 // receive moves messages from the stream to in, which it closes when the hotspot
@@ -212,8 +238,8 @@ func (s *Server) reply(ctx context.Context, ss *session, m *pb.ToHotspot) {
 }
 
 // write sends what is queued until the session ends.
-func (s *Server) write(ctx context.Context, st stream, ss *session, notAfter time.Time) error {
-	timer := time.NewTimer(notAfter.Sub(s.core.cfg.Now()) + expiryLeeway)
+func (s *Server) write(ctx context.Context, st stream, ss *session, left time.Duration) error {
+	timer := time.NewTimer(left)
 	defer timer.Stop()
 	for {
 		select {
