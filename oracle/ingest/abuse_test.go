@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"net"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -253,5 +255,34 @@ func TestDeafHotspotLeaves(t *testing.T) {
 	}
 	if len(s.Hub().Online()) != 0 {
 		t.Error("the session is still open")
+	}
+}
+
+// The list is in the order of keys and whole, while registrations come in.
+func TestListWhileHotspotsRegister(t *testing.T) {
+	r := newRoll()
+	var w sync.WaitGroup
+	for from := range byte(4) {
+		w.Go(func() {
+			for n := range byte(50) {
+				var id identity.HotspotID
+				id[0], id[1], id[2] = 1, n*7, from
+				r.apply(Registration{Assertion: poc.Assertion{Hotspot: id, Sequence: 1}})
+				list := r.list(identity.HotspotID{}, 1000)
+				if !slices.IsSortedFunc(list, func(a, b Registration) int { return compareIDs(a.Hotspot, b.Hotspot) }) {
+					t.Error("not in order")
+				}
+				if !slices.ContainsFunc(list, func(x Registration) bool { return x.Hotspot == id }) {
+					t.Error("a registered hotspot is missing")
+				}
+			}
+		})
+	}
+	w.Wait()
+	if list := r.list(identity.HotspotID{}, 1000); len(list) != 200 {
+		t.Errorf("%d hotspots, want 200", len(list))
+	}
+	if list := r.list(r.list(identity.HotspotID{}, 10)[9].Hotspot, 5); len(list) != 5 || list[0].Hotspot != r.order()[10] {
+		t.Errorf("second page has %d hotspots", len(list))
 	}
 }

@@ -22,7 +22,7 @@ type Registration struct {
 type roll struct {
 	mu     sync.RWMutex
 	by     map[identity.HotspotID]Registration
-	sorted []identity.HotspotID // nil: to be made again
+	sorted []identity.HotspotID // the keys in order, not to be changed; nil: to be made again
 }
 
 func newRoll() *roll { return &roll{by: make(map[identity.HotspotID]Registration)} }
@@ -39,28 +39,53 @@ func (r *roll) get(id identity.HotspotID) (Registration, bool) {
 func (r *roll) apply(reg Registration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old, ok := r.by[reg.Hotspot]; ok && old.Sequence >= reg.Sequence {
+	old, ok := r.by[reg.Hotspot]
+	if ok && old.Sequence >= reg.Sequence {
 		return
 	}
 	r.by[reg.Hotspot] = reg
-	r.sorted = nil
+	if !ok {
+		r.sorted = nil
+	}
+}
+
+func compareIDs(a, b identity.HotspotID) int { return bytes.Compare(a[:], b[:]) }
+
+// order gives the keys in order. It sorts without holding the lock: reports of
+// other hotspots come in meanwhile.
+func (r *roll) order() []identity.HotspotID {
+	r.mu.RLock()
+	ids := r.sorted
+	done := ids != nil
+	if !done {
+		ids = slices.Collect(maps.Keys(r.by))
+	}
+	r.mu.RUnlock()
+	if done {
+		return ids
+	}
+	slices.SortFunc(ids, compareIDs)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(ids) == len(r.by) { // hotspots are never taken off the list
+		r.sorted = ids
+	}
+	return ids
 }
 
 // list gives registrations in the order of keys, after the given one.
 func (r *roll) list(after identity.HotspotID, limit int) []Registration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	compare := func(a, b identity.HotspotID) int { return bytes.Compare(a[:], b[:]) }
-	if r.sorted == nil {
-		r.sorted = slices.SortedFunc(maps.Keys(r.by), compare)
-	}
-	i, found := slices.BinarySearchFunc(r.sorted, after, compare)
+	ids := r.order()
+	i, found := slices.BinarySearchFunc(ids, after, compareIDs)
 	if found {
 		i++
 	}
-	rest := r.sorted[i:]
-	out := make([]Registration, 0, min(limit, len(rest)))
-	for _, id := range rest[:min(limit, len(rest))] {
+	ids = ids[i:]
+	ids = ids[:min(limit, len(ids))]
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make([]Registration, 0, len(ids))
+	for _, id := range ids {
 		out = append(out, r.by[id])
 	}
 	return out
