@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -11,7 +12,10 @@ import (
 	"time"
 
 	pb "heliograph/oracle/api/heliographv1"
+	"heliograph/oracle/journal"
 	"heliograph/oracle/node"
+	"heliograph/oracle/store"
+	"heliograph/oracle/store/segment"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
 	"heliograph/radio"
@@ -119,5 +123,41 @@ func TestDamagedJournal(t *testing.T) {
 	}
 	if after, _ := os.ReadFile(segment); !bytes.Equal(after, b) {
 		t.Error("the damaged file was changed")
+	}
+}
+
+// A frame that this release cannot read stops the start with its place and the
+// remedy.
+func TestUnknownEntryInTheJournal(t *testing.T) {
+	for name, frame := range map[string][]byte{
+		"another version": {9, 9, 9},
+		"not a report":    append([]byte{1, byte(journal.TypeReport)}, make([]byte, 40)...),
+	} {
+		c := config(t)
+		if err := os.Mkdir(c.Data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := identity.CreateFile(c.Key, identity.Ed25519, rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+		log, _, err := segment.Open(filepath.Join(c.Data, "journal"), segment.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := log.Append(t.Context(), store.ControlShard, frame); err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, err = node.New(t.Context(), c, node.Options{})
+		if err == nil {
+			t.Fatalf("%s: it starts", name)
+		}
+		for _, want := range []string{"offset 0", "the release that wrote it", "backup"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q lacks %q", name, err, want)
+			}
+		}
 	}
 }

@@ -140,7 +140,7 @@ func (n *Node) buildDoor(ctx context.Context) error {
 		Now: n.opt.Now, Logger: n.opt.Logger, Metrics: ingest.NewMetrics(n.reg),
 	})
 	if err != nil {
-		return fmt.Errorf("start the door: %w", err)
+		return explainStore(n.cfg, fmt.Errorf("start the door: %w", err))
 	}
 	n.server, err = ingest.NewServer(n.core, ingest.ServerConfig{
 		MaxConns: l.Conns, MaxConnsPerPeer: l.ConnsPerPeer, MaxHandshakes: l.Handshakes,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mr-tron/base58"
 
+	"heliograph/oracle/journal"
 	"heliograph/oracle/store"
 	"heliograph/oracle/store/boltkv"
 	"heliograph/oracle/store/segment"
@@ -109,6 +110,8 @@ func explainStore(c Config, err error) error {
 	switch {
 	case errors.Is(err, store.ErrLocked):
 		return fmt.Errorf("%w: another oracled runs on %s; stop it, or choose another directory with --data", err, c.Data)
+	case errors.Is(err, journal.ErrEntry), errors.Is(err, poc.ErrMalformed):
+		return fmt.Errorf("%w: the journal holds what this release cannot read; nothing was changed: use the release that wrote it, or restore %s from the backup", err, c.Data)
 	case errors.Is(err, store.ErrDamaged):
 		return fmt.Errorf("%w: stored data is damaged; nothing was changed: check the disk, then restore %s from the backup", err, c.Data)
 	}
