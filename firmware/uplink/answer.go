@@ -20,6 +20,7 @@ func (s *service) event(e event) error {
 		if e.link == s.cur {
 			return fmt.Errorf("uplink: session lost: %w", e.err)
 		}
+		e.link.lost = e.err // a successor that has just been opened
 		return nil
 	}
 	switch m := e.msg.GetMessage().(type) {

@@ -23,6 +23,7 @@ type link struct {
 	cancel context.CancelFunc
 	done   chan struct{} // the receiver has ended
 	broken bool          // nothing can be sent any more
+	lost   error         // why it died before it was taken into use
 
 	opened  time.Duration // monotonic, like all below
 	ends    time.Duration // when the session is over

@@ -132,6 +132,10 @@ func (l *link) put(m *pb.FromHotspot) {
 func (s *service) replace(o openedUp) {
 	s.opening = nil
 	now := s.c.cfg.Mono()
+	if o.err == nil && o.link.lost != nil {
+		o.link.close()
+		o.err = fmt.Errorf("uplink: the new session was lost at once: %w", o.link.lost)
+	}
 	if o.err != nil {
 		s.cur.renewAt = now + s.c.backoff(3)
 		s.c.cfg.Log.Warn("cannot renew the session yet", "error", o.err.Error())
