@@ -195,8 +195,7 @@ func (c *Chip) emit(output func(Transmission) func(), sent Transmission, chain, 
 // transmission reads a packet out of the registers, or says why there is none.
 func (c *Chip) transmission(chain int, trigger time.Time) (Transmission, string) {
 	base := uint16(chain) * chainStride
-	delay := time.Duration(c.word(regTxDelay+base, 2)) * 125 / 4
-	s := Transmission{Start: trigger.Add(delay)}
+	s := Transmission{Start: c.when(trigger, c.word(regTxDelay+base, 2))}
 	p := &s.Packet
 	p.RadioChain = uint8(chain)
 	p.Frequency = c.txFrequency(base)

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"sync"
+	"time"
 )
 
 // Types of the bridge's commands; the answer's type is 0x40 more (a.2).
@@ -24,6 +26,9 @@ const (
 	usbHeader    = 4
 	usbMaxPacket = 4200
 )
+
+// usbPatience is how long the bridge waits for the rest of a command.
+const usbPatience = time.Second
 
 // Status bytes of the requests in a multiple SPI command.
 const (
@@ -70,22 +75,44 @@ func (c *Chip) ServeUSB(ctx context.Context, conn io.ReadWriteCloser) error {
 // serveOne reads a command and writes its answer.
 func (b *bridge) serveOne() error {
 	var head [usbHeader]byte
-	if _, err := io.ReadFull(b.conn, head[:]); err != nil {
+	if _, err := io.ReadFull(b.conn, head[:1]); err != nil {
 		return err
 	}
-	size := int(binary.BigEndian.Uint16(head[1:3]))
-	if size > usbMaxPacket-usbHeader {
-		return fmt.Errorf("chip: usb bridge: command of %d bytes is longer than %d", size, usbMaxPacket-usbHeader)
-	}
-	payload := make([]byte, size)
-	if _, err := io.ReadFull(b.conn, payload); err != nil {
+	b.deadline(time.Now().Add(usbPatience))
+	defer b.deadline(time.Time{})
+	payload, err := b.rest(&head)
+	switch size := len(payload); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil // a host that went away in the middle of a command
+	case err != nil:
 		return fmt.Errorf("chip: usb bridge: read command: %w", err)
+	case size > usbMaxPacket-usbHeader:
+		return b.reply(head[0], usbError, nil, usbHeader+size)
 	}
+	b.deadline(time.Time{})
+	size := len(payload)
 	kind, answer, after := b.command(head[3], payload)
 	if err := b.reply(head[0], kind, answer, usbHeader+size); err != nil {
 		return err
 	}
 	return after
+}
+
+// rest reads a command but for its first byte.
+func (b *bridge) rest(head *[usbHeader]byte) ([]byte, error) {
+	if _, err := io.ReadFull(b.conn, head[1:]); err != nil {
+		return nil, err
+	}
+	payload := make([]byte, binary.BigEndian.Uint16(head[1:3]))
+	_, err := io.ReadFull(b.conn, payload)
+	return payload, err
+}
+
+// deadline bounds reading where the stream can do that.
+func (b *bridge) deadline(t time.Time) {
+	if d, ok := b.conn.(interface{ SetReadDeadline(time.Time) error }); ok {
+		_ = d.SetReadDeadline(t) // without it a broken command merely blocks until the stream ends
+	}
 }
 
 // command executes one command. after, if not nil, ends the connection once the
