@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +61,9 @@ func (p *PTY) prepare(fd int) error {
 
 // Read takes what the host has written.
 func (p *PTY) Read(b []byte) (int, error) { return p.master.Read(b) }
+
+// SetReadDeadline bounds Read.
+func (p *PTY) SetReadDeadline(t time.Time) error { return p.master.SetReadDeadline(t) }
 
 // Write gives bytes to the host.
 func (p *PTY) Write(b []byte) (int, error) { return p.master.Write(b) }

@@ -164,7 +164,7 @@ func (p *replay) one(r record) {
 	case r.Op == "gpio":
 		p.wire.pin(r.addr(), r.Hex == "01")
 	case r.Op == "rmw":
-		read, written := p.wire.modify(r.addr(), ^unhex(r.Mask)[0], unhex(r.Set)[0])
+		read, written := p.wire.modify(r.addr(), unhex(r.Mask)[0], unhex(r.Set)[0])
 		p.expect(r, []byte{read}, unhex(r.Read))
 		p.expect(r, []byte{written}, unhex(r.Hex))
 	case r.Op == "cmd":

@@ -22,7 +22,7 @@ type Loss string
 // The reasons why a packet is lost.
 const (
 	LossNoChip      Loss = "no_chip"        // off, in reset or not started
-	LossRadioOff    Loss = "radio_off"      // the radio of every channel near is not receiving
+	LossRadioOff    Loss = "radio_off"      // no channel takes it, and the radio of one is not receiving
 	LossNoChannel   Loss = "no_channel"     // no enabled channel takes that frequency and rate
 	LossSync        Loss = "sync_word"      // another network's sync word
 	LossPolarity    Loss = "polarity"       // inverted
@@ -185,9 +185,9 @@ func (c *Chip) channelFor(r Reception) (channel, Loss) {
 	off := func(ch channel) float64 { return math.Abs(ch.centre - f) }
 	for _, ch := range c.channels(r) {
 		switch lora := r.Packet.DataRate.Modulation == radio.LoRa; {
-		case off(ch) > float64(ch.bw)/4:
 		case !c.fe[ch.chain].receiving():
 			loss = LossRadioOff
+		case off(ch) > float64(ch.bw)/4:
 		case lora && r.Invert:
 			loss = LossPolarity
 		case lora && ch.sync != r.Sync && !(r.Packet.DataRate.SF < 7 && r.Sync == 0x34 && ch.sync == 0x12):

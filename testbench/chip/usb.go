@@ -207,8 +207,8 @@ func (c *Chip) bridgeFrame(answer, head, frame []byte) []byte {
 	return append(answer, back...)
 }
 
-// bridgeModify changes bits of a register: idx, 2, address, mask, value. The
-// value is ORed in as it is.
+// bridgeModify changes bits of a register: idx, 2, address, mask of the bits to
+// change, value. The value is ORed in as it is.
 func (c *Chip) bridgeModify(answer, p []byte) []byte {
 	back := make([]byte, 5)
 	if err := c.transfer(c.mainFrame, []byte{0, p[2] & 0x7F, p[3], 0, 0}, back); err != nil {
