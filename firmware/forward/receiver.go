@@ -268,16 +268,17 @@ func (r *Receiver) Board(tick radio.Tick, mono time.Duration) (board uint8, now 
 
 // Stats counts packets by what became of them.
 type Stats struct {
-	Witnesses, Packets uint64
-	Waiting            int // for the time
-	Drops              map[Drop]uint64
+	Witnesses uint64          `json:"witnesses"`
+	Packets   uint64          `json:"packets"`
+	Waiting   int             `json:"waiting"` // for the time
+	Drops     map[Drop]uint64 `json:"drops"`
 }
 
 // Stats is a copy of the counters.
 func (r *Receiver) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Stats{r.reports[poc.KindWitness], r.reports[poc.KindPacket], len(r.waiting), map[Drop]uint64{}}
+	s := Stats{Witnesses: r.reports[poc.KindWitness], Packets: r.reports[poc.KindPacket], Waiting: len(r.waiting), Drops: map[Drop]uint64{}}
 	for k, v := range r.drops {
 		s.Drops[k] = v
 	}

@@ -82,15 +82,18 @@ func (c Config) withDefaults() Config {
 
 // Stats counts what became of entries since the start.
 type Stats struct {
-	Entries, Reports, Packets int    // now in the queue
-	Bytes                     int    // of bodies, now
-	Put                       uint64 // entries taken in
-	Acked                     uint64
-	Expired                   uint64 // deadline passed
-	Displaced                 uint64 // pushed out by newer entries
-	Unwritten                 uint64 // gone before they had to be written
-	Commits, DiskBytes        uint64 // writes with a sync; bytes written
-	DiskErrors                uint64
+	Entries    int    `json:"entries"` // now in the queue
+	Reports    int    `json:"reports"` // now in the queue
+	Packets    int    `json:"packets"` // now in the queue
+	Bytes      int    `json:"bytes"`   // of bodies, now
+	Put        uint64 `json:"put"`     // entries taken in
+	Acked      uint64 `json:"acked"`
+	Expired    uint64 `json:"expired"`    // deadline passed
+	Displaced  uint64 `json:"displaced"`  // pushed out by newer entries
+	Unwritten  uint64 `json:"unwritten"`  // gone before they had to be written
+	Commits    uint64 `json:"commits"`    // writes with a sync
+	DiskBytes  uint64 `json:"disk_bytes"` // bytes written
+	DiskErrors uint64 `json:"disk_errors"`
 }
 
 // Outbox is safe for concurrent use. It starts no goroutine.

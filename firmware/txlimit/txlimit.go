@@ -219,8 +219,9 @@ func (l *Limiter) Snapshot(now radio.Micros, last bool) ([]byte, error) {
 
 // Usage is one band's account for people.
 type Usage struct {
-	Band            string
-	Budget, Remains radio.Micros // of time on air in an hour
+	Band    string       `json:"band"`
+	Budget  radio.Micros `json:"budget"`  // of time on air in an hour
+	Remains radio.Micros `json:"remains"` // of time on air in an hour
 }
 
 // Usage lists the accounts at the monotonic instant now.

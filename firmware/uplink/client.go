@@ -42,16 +42,16 @@ type flight struct {
 
 // Stats is the state and the counters.
 type Stats struct {
-	Connected   bool
-	SessionEnds time.Duration // monotonic
-	InFlight    int
-	Sessions    uint64 // opened
-	Failures    uint64 // connections that failed or broke
-	LastError   string // of the last failure
-	Delivered   uint64 // receipts that verified
-	BadReceipts uint64
-	Unasked     uint64            // outcomes that nobody waited for, as after a resend
-	Outcomes    map[string]uint64 // by reason
+	Connected   bool              `json:"connected"`
+	SessionEnds time.Duration     `json:"session_ends"` // monotonic
+	InFlight    int               `json:"in_flight"`
+	Sessions    uint64            `json:"sessions"`   // opened
+	Failures    uint64            `json:"failures"`   // connections that failed or broke
+	LastError   string            `json:"last_error"` // of the last failure
+	Delivered   uint64            `json:"delivered"`  // receipts that verified
+	BadReceipts uint64            `json:"bad_receipts"`
+	Unasked     uint64            `json:"unasked"`  // outcomes that nobody waited for, as after a resend
+	Outcomes    map[string]uint64 `json:"outcomes"` // by reason
 }
 
 // New checks the configuration. Nothing happens before [Client.Run].

@@ -34,7 +34,7 @@ type Config struct {
 	Log           *slog.Logger                                             // default none
 	Firmware      string                                                   // version, at most 64 bytes
 	MaxInFlight   int                                                      // reports without an answer, default 64
-	SessionLife   time.Duration                                            // asked for, default 6 h, at most 24 h
+	SessionLife   time.Duration                                            // asked for, default 1 h, the most that an oracle grants unless told otherwise; at most 24 h
 	BackoffMin    time.Duration                                            // first wait after a failure, default 1 s
 	BackoffMax    time.Duration                                            // longest wait, default 5 min
 	AnswerTimeout time.Duration                                            // an oracle silent for so long is gone, default 30 s
@@ -90,7 +90,7 @@ func (c Config) withDefaults() (Config, error) {
 		v   *time.Duration
 		def time.Duration
 	}{
-		{&c.SessionLife, 6 * time.Hour}, {&c.BackoffMin, time.Second}, {&c.BackoffMax, 5 * time.Minute},
+		{&c.SessionLife, time.Hour}, {&c.BackoffMin, time.Second}, {&c.BackoffMax, 5 * time.Minute},
 		{&c.AnswerTimeout, 30 * time.Second}, {&c.TimeEvery, 2 * time.Minute},
 	} {
 		if *d.v <= 0 {

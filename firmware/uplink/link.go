@@ -171,6 +171,12 @@ func (c *Client) handshake(l *link, sent time.Duration) error {
 	if msg, err = l.stream.Recv(); err != nil {
 		return fmt.Errorf("uplink: the oracle does not open the session: %w", err)
 	}
+	if o := msg.GetOutcome(); o != nil {
+		if poc.Reason(o.GetReason()) == poc.UnknownHotspot {
+			c.again.Store(true)
+		}
+		return fmt.Errorf("uplink: open session: the oracle refuses: %s: %s", poc.Reason(o.GetReason()), clip(o.GetDetail()))
+	}
 	life := min(time.Duration(msg.GetReady().GetNotAfter()-from), c.cfg.SessionLife/time.Second) * time.Second
 	if msg.GetReady() == nil || life <= 0 {
 		return errors.New("uplink: open session: the oracle's answer is not a session")

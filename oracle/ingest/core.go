@@ -116,7 +116,7 @@ func NewCore(ctx context.Context, c Config) (*Core, error) {
 
 func (k *Core) restore(ctx context.Context) error {
 	now := k.cfg.Now()
-	err := k.cfg.Journal.Control(ctx, 0, func(p journal.Position, e journal.Entry) error {
+	err := k.cfg.Journal.Control(ctx, k.cfg.Journal.ControlEnd(), func(p journal.Position, e journal.Entry) error {
 		m := mark{epoch: e.Epoch, received: e.Received, at: p}
 		switch e.Type {
 		case journal.TypeReport:
@@ -173,6 +173,12 @@ func (k *Core) Registration(id identity.HotspotID) (Registration, bool) { return
 
 // Registered is the number of hotspots on record.
 func (k *Core) Registered() int { return k.roll.len() }
+
+// Hotspots lists up to limit registered hotspots in the order of their keys, from
+// the first after the given one on.
+func (k *Core) Hotspots(after identity.HotspotID, limit int) []Registration {
+	return k.roll.list(after, limit)
+}
 
 // Forget is to be called when an epoch was cut: it takes no more reports.
 func (k *Core) Forget(e poc.Epoch) { k.window.forget(e) }

@@ -1,6 +1,9 @@
 package ingest
 
 import (
+	"bytes"
+	"maps"
+	"slices"
 	"sync"
 
 	"heliograph/poc"
@@ -17,8 +20,9 @@ type Registration struct {
 
 // roll is the list of registered hotspots.
 type roll struct {
-	mu sync.RWMutex
-	by map[identity.HotspotID]Registration
+	mu     sync.RWMutex
+	by     map[identity.HotspotID]Registration
+	sorted []identity.HotspotID // nil: to be made again
 }
 
 func newRoll() *roll { return &roll{by: make(map[identity.HotspotID]Registration)} }
@@ -39,6 +43,27 @@ func (r *roll) apply(reg Registration) {
 		return
 	}
 	r.by[reg.Hotspot] = reg
+	r.sorted = nil
+}
+
+// list gives registrations in the order of keys, after the given one.
+func (r *roll) list(after identity.HotspotID, limit int) []Registration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	compare := func(a, b identity.HotspotID) int { return bytes.Compare(a[:], b[:]) }
+	if r.sorted == nil {
+		r.sorted = slices.SortedFunc(maps.Keys(r.by), compare)
+	}
+	i, found := slices.BinarySearchFunc(r.sorted, after, compare)
+	if found {
+		i++
+	}
+	rest := r.sorted[i:]
+	out := make([]Registration, 0, min(limit, len(rest)))
+	for _, id := range rest[:min(limit, len(rest))] {
+		out = append(out, r.by[id])
+	}
+	return out
 }
 
 func (r *roll) len() int {

@@ -87,7 +87,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		grpc.MaxHeaderListSize(4<<10),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.InitialWindowSize(64<<10), grpc.InitialConnWindowSize(64<<10),
-		grpc.ReadBufferSize(0), grpc.WriteBufferSize(0), grpc.SharedWriteBuffer(true),
+		grpc.ReadBufferSize(0), grpc.WriteBufferSize(0),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 5 * time.Minute}),
 		grpc.WaitForHandlers(true),

@@ -71,19 +71,22 @@ func checkpointText(e poc.Epoch, digest [sha256.Size]byte) []byte {
 	return append(b, digest[:]...)
 }
 
-// Sign makes the checkpoint of a closed epoch. chain is the state at the cut
-// before (the zero value for the first) and becomes the state at this cut.
-func (j *Journal) Sign(ctx context.Context, e poc.Epoch, chain *Chain, key identity.Signer) (Checkpoint, error) {
+// Sign makes the checkpoint of a closed epoch. chain is the state at the cut of
+// epoch since (below 0: the zero value, nothing was signed before) and becomes
+// the state at the cut of e.
+func (j *Journal) Sign(ctx context.Context, since int64, e poc.Epoch, chain *Chain, key identity.Signer) (Checkpoint, error) {
 	cut, err := j.CutOf(e)
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	rs, err := j.Stretch(e)
-	if err != nil {
-		return Checkpoint{}, err
+	var from Cut
+	if since >= 0 {
+		if from, err = j.CutOf(poc.Epoch(since)); err != nil {
+			return Checkpoint{}, err
+		}
 	}
 	next := *chain
-	for _, r := range rs {
+	for _, r := range ranges(from, cut) {
 		err := j.log.Read(ctx, r.Shard, r.From, func(o store.Offset, frame []byte) bool {
 			if o < r.To {
 				next.Add(r.Shard, frame)

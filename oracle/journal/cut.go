@@ -112,16 +112,6 @@ func (j *Journal) Ranges(e poc.Epoch) ([]Range, error) {
 	return ranges(j.before(int64(e)-openEpochs), c), nil
 }
 
-// Stretch is what was appended between the cut before the one that ended epoch e
-// and that one, in all shards: what the epoch's [Checkpoint] adds.
-func (j *Journal) Stretch(e poc.Epoch) ([]Range, error) {
-	c, err := j.CutOf(e)
-	if err != nil {
-		return nil, err
-	}
-	return ranges(j.before(int64(c.Epoch)-1), c), nil
-}
-
 func ranges(from, to Cut) []Range {
 	out := make([]Range, 0, store.Shards)
 	for s := range to.End {

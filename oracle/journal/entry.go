@@ -96,7 +96,7 @@ type Open struct {
 	Commitment [32]byte // hash of the secret, final on chain before Blockhash existed
 	CommitSlot uint64   // the chain's slot that holds the commitment
 	Blockhash  [32]byte // finalized, of a later slot
-	BlockSlot  uint64
+	BlockSlot  uint64   // fixed by CommitSlot: the first block at or after CommitSlot + settle.SeedDelay
 }
 
 const openSize = 4 + 32 + 8 + 32 + 8

@@ -180,6 +180,7 @@ func TestCheckpoint(t *testing.T) {
 	build := func(changed string) (digests [][32]byte) {
 		j := open(t, mem.NewLog())
 		var chain Chain
+		since := int64(-1)
 		for e := poc.Epoch(1); e <= 3; e++ {
 			put(t, j, store.Shard(e), e, "x")
 			if e == 2 {
@@ -188,7 +189,7 @@ func TestCheckpoint(t *testing.T) {
 			if _, err := j.Close(t.Context(), e, int64(e)); err != nil {
 				t.Fatal(err)
 			}
-			c, err := j.Sign(t.Context(), e, &chain, key)
+			c, err := j.Sign(t.Context(), since, e, &chain, key)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,6 +201,7 @@ func TestCheckpoint(t *testing.T) {
 				t.Fatal("a changed digest verifies")
 			}
 			c.Digest[0] ^= 1
+			since = int64(e)
 			digests = append(digests, c.Digest)
 			b, _ := chain.AppendBinary(nil)
 			if chain, err = ParseChain(b); err != nil {

@@ -60,12 +60,11 @@ func (j *Journal) Epoch(ctx context.Context, e poc.Epoch, yield func(Position, E
 	return nil
 }
 
-// Control calls yield for the entries of the control shard before offset to: the
-// registry and the sessions, in the order in which they took effect. A to of 0
-// means all there are.
+// ControlEnd is the offset that the next entry of the control shard will get.
+func (j *Journal) ControlEnd() store.Offset { return j.log.End(store.ControlShard) }
+
+// Control calls yield for the entries of the control shard before an offset: the
+// registry and the sessions, in the order in which they took effect.
 func (j *Journal) Control(ctx context.Context, to store.Offset, yield func(Position, Entry) error) error {
-	if to == 0 {
-		to = j.log.End(store.ControlShard)
-	}
 	return j.Read(ctx, store.ControlShard, 0, to, yield)
 }

@@ -27,13 +27,13 @@ func TestAmountIsChecked(t *testing.T) {
 	if _, err := Amount(1).Sub(2); !errors.Is(err, ErrOverflow) {
 		t.Errorf("1 - 2: %v", err)
 	}
-	if _, err := Amount(1 << 62).MulDiv(1<<40, 2); !errors.Is(err, ErrOverflow) {
+	if _, err := Amount(1<<62).MulDiv(1<<40, 2); !errors.Is(err, ErrOverflow) {
 		t.Errorf("2^62 * 2^40 / 2: %v", err)
 	}
 	if _, err := Amount(5).MulDiv(1, 0); err == nil {
 		t.Error("5 * 1 / 0 passed")
 	}
-	if got, err := Amount(1 << 62).MulDiv(1<<40, 1<<41); err != nil || got != 1<<61 {
+	if got, err := Amount(1<<62).MulDiv(1<<40, 1<<41); err != nil || got != 1<<61 {
 		t.Errorf("2^62 * 2^40 / 2^41 = %d, %v", got, err)
 	}
 	if got, err := Amount(10).MulDiv(2, 3); err != nil || got != 6 {

@@ -316,8 +316,10 @@ func TestCopiesWindowAndBound(t *testing.T) {
 	c := newCopies(time.Minute, 8)
 	at := time.Unix(1000, 0)
 	k := func(n byte) copyKey { return copyKey{1, [32]byte{n}} }
-	if !c.take(k(1), 2, at) || !c.take(k(1), 2, at) || c.take(k(1), 2, at.Add(59*time.Second)) {
-		t.Error("limit of two copies")
+	for i, want := range []bool{true, true, false} {
+		if got := c.take(k(1), 2, at.Add(time.Duration(i)*29*time.Second)); got != want {
+			t.Errorf("copy %d: %v", i+1, got)
+		}
 	}
 	c.undo(k(1))
 	if !c.take(k(1), 2, at.Add(61*time.Second)) || c.take(k(1), 2, at.Add(62*time.Second)) {

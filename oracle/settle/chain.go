@@ -17,6 +17,17 @@ type Blockhash struct {
 	LastValid uint64 // block height after which a transaction with it is dead
 }
 
+// Block is a finalized block.
+type Block struct {
+	Slot uint64
+	Hash [32]byte
+}
+
+// SeedDelay is how many slots after an epoch's commitment the block lies whose
+// hash goes into the seed: the first block from there on. It is far enough for
+// the commitment to be final, and it leaves the oracle no choice of the hash.
+const SeedDelay = 32
+
 // Tx is a signed transaction.
 type Tx struct {
 	Signature string `json:"signature"` // base58
@@ -38,6 +49,9 @@ type Chain interface {
 	// Genesis is the cluster's genesis hash, base58.
 	Genesis(ctx context.Context) (string, error)
 	Blockhash(ctx context.Context) (Blockhash, error)
+	// BlockFrom is the first finalized block at or after a slot; false while there
+	// is none.
+	BlockFrom(ctx context.Context, slot uint64) (Block, bool, error)
 	// Height is the finalized block height.
 	Height(ctx context.Context) (uint64, error)
 	// Send hands a transaction to the cluster. A [*Rejected] says that the

@@ -135,6 +135,13 @@ func (c *cluster) Blockhash(context.Context) (Blockhash, error) {
 	return Blockhash{Hash: h, Slot: c.height, LastValid: c.height + 150}, nil
 }
 
+func (c *cluster) BlockFrom(_ context.Context, slot uint64) (Block, bool, error) {
+	if slot+finalDepth > c.height {
+		return Block{}, false, nil
+	}
+	return Block{Slot: slot, Hash: [32]byte{byte(slot)}}, true, nil
+}
+
 func (c *cluster) Height(context.Context) (uint64, error) {
 	if c.flaky(8) {
 		return 0, errNet

@@ -137,8 +137,8 @@ func (s *Settler) Commitment(ctx context.Context, e poc.Epoch) (st CommitState, 
 	return st, err
 }
 
-// Blockhash is the newest finalized block's hash, and its slot.
-func (s *Settler) Blockhash(ctx context.Context) (hash [32]byte, slot uint64, err error) {
-	b, err := s.chain.Blockhash(ctx)
-	return b.Hash, b.Slot, err
+// SeedBlock is the block that an epoch's seed is made of, given the slot of its
+// commitment; false while it is not final.
+func (s *Settler) SeedBlock(ctx context.Context, commitSlot uint64) (Block, bool, error) {
+	return s.chain.BlockFrom(ctx, commitSlot+SeedDelay)
 }

@@ -73,7 +73,7 @@ var restricted = []struct {
 	{"periph.io/x", []string{"hardware/linuxbus"}, "drivers take a bus, not an operating system"},
 	{"github.com/tarm/serial", []string{"hardware/linuxbus"}, "drivers take a bus, not an operating system"},
 	{"github.com/uber/h3-go", []string{"poc/geo"}, "cgo: only as a test oracle"},
-	{"crypto/ed25519", []string{"provisioning/identity", "poc", "firmware/uplink", "firmware/hotspot", "oracle", "testbench"}, "one verifier"},
+	{"crypto/ed25519", []string{"provisioning/identity", "poc", "firmware/uplink", "firmware/internal/oracletest", "oracle", "testbench"}, "one verifier"},
 }
 
 func TestRestrictedImports(t *testing.T) {

@@ -13,6 +13,9 @@ var pure = []string{
 	"oracle/reward", "oracle/ledger", "firmware/beaconer",
 }
 
+// loops are the thin loops that stand beside a decision and carry it out.
+var loops = map[string]bool{"firmware/beaconer/loop.go": true}
+
 // forbidden calls in pure parts, by package and name ("" = the whole package).
 var forbidden = map[string]string{
 	"time.Now": "time is an argument", "time.Since": "time is an argument", "time.Until": "time is an argument",
@@ -27,7 +30,7 @@ var forbiddenImports = map[string]string{
 
 func TestDecisionsAreClosed(t *testing.T) {
 	for _, f := range sources(t) {
-		if f.test || !inAny(f, pure) {
+		if f.test || loops[f.path] || !inAny(f, pure) {
 			continue
 		}
 		for _, imp := range f.imports {

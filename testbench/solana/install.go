@@ -23,19 +23,42 @@ const (
 	stampName = ".heliograph-lock"
 )
 
-// serverDir finds the folder with main.js.
+// Install puts the server's packages in place without starting it. dir is as in
+// [Config].
+func Install(ctx context.Context, dir string) error {
+	dir, err := serverDir(dir)
+	if err != nil {
+		return err
+	}
+	_, err = install(ctx, dir)
+	return err
+}
+
+// serverDir finds the folder with main.js: where it was said to be, beside this
+// source, or in the checkout that the program runs in or was built into (a binary
+// built with -trimpath does not know its sources).
 func serverDir(dir string) (string, error) {
 	if dir == "" {
 		dir = os.Getenv(dirVariable)
 	}
+	candidates := []string{dir}
 	if dir == "" {
 		_, source, _, _ := runtime.Caller(0)
-		dir = filepath.Join(filepath.Dir(source), "vm")
+		candidates = []string{filepath.Join(filepath.Dir(source), "vm")}
+		below := filepath.Join("testbench", "solana", "vm")
+		if self, err := os.Executable(); err == nil {
+			candidates = append(candidates, filepath.Join(filepath.Dir(self), "..", below))
+		}
+		if here, err := os.Getwd(); err == nil {
+			candidates = append(candidates, filepath.Join(here, below))
+		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "main.js")); err != nil {
-		return "", fmt.Errorf("solanavm: no server in %s (%w): set %s to the checkout's testbench/solana/vm", dir, err, dirVariable)
+	for _, c := range candidates {
+		if _, err := os.Stat(filepath.Join(c, "main.js")); err == nil {
+			return c, nil
+		}
 	}
-	return dir, nil
+	return "", fmt.Errorf("solanavm: no server in %s: set %s to the checkout's testbench/solana/vm", strings.Join(candidates, ", "), dirVariable)
 }
 
 // install makes sure that dir/node_modules matches the lock file and returns

@@ -189,3 +189,37 @@ func TestWrongClusterIsRefused(t *testing.T) {
 		t.Errorf("Dial with a mint that is none: %v", err)
 	}
 }
+
+func TestSeedBlockIsTheFirstFromASlotOn(t *testing.T) {
+	vm := ForTest(t, Config{})
+	ctx := t.Context()
+	if err := vm.Tick(ctx, 100); err != nil {
+		t.Fatal(err)
+	}
+	c := hsolana.NewReader(vm.URL())
+	top, err := vm.Client().GetSlot(ctx, rpc.CommitmentFinalized)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := settle.Block{}
+	skipped := 0
+	for slot := top; slot > top-40; slot-- {
+		b, ok, err := c.BlockFrom(ctx, slot)
+		if err != nil || !ok || b.Slot < slot || b.Hash == [32]byte{} {
+			t.Fatalf("from slot %d: %+v, %v, %v", slot, b, ok, err)
+		}
+		if b.Slot > slot { // a skipped slot: its successor's block stands in
+			skipped++
+			if b != last {
+				t.Errorf("from the skipped slot %d: %+v, want %+v", slot, b, last)
+			}
+		}
+		last = b
+	}
+	if skipped == 0 {
+		t.Error("no slot was skipped: the test shows nothing")
+	}
+	if b, ok, err := c.BlockFrom(ctx, top+1); err != nil || ok {
+		t.Errorf("from a slot that is not final: %+v, %v, %v", b, ok, err)
+	}
+}

@@ -132,6 +132,36 @@ func (c *Client) Blockhash(ctx context.Context) (settle.Blockhash, error) {
 	return settle.Blockhash{Hash: b.Value.Blockhash, Slot: b.Context.Slot, LastValid: b.Value.LastValidBlockHeight}, nil
 }
 
+// BlockFrom asks for the first finalized block at or after a slot.
+func (c *Client) BlockFrom(ctx context.Context, slot uint64) (settle.Block, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	top, err := c.rpc.GetSlot(ctx, rpc.CommitmentFinalized)
+	if err != nil || top < slot {
+		return settle.Block{}, false, err
+	}
+	slots, err := c.rpc.GetBlocksWithLimit(ctx, slot, 1, rpc.CommitmentFinalized)
+	if err != nil || slots == nil || len(*slots) == 0 {
+		return settle.Block{}, false, err
+	}
+	first := (*slots)[0]
+	if first < slot {
+		return settle.Block{}, false, fmt.Errorf("solana: asked for blocks from slot %d, got slot %d", slot, first)
+	}
+	noRewards, version := false, uint64(0)
+	b, err := c.rpc.GetBlockWithOpts(ctx, first, &rpc.GetBlockOpts{
+		TransactionDetails: rpc.TransactionDetailsNone, Rewards: &noRewards,
+		Commitment: rpc.CommitmentFinalized, MaxSupportedTransactionVersion: &version,
+	})
+	if err != nil {
+		return settle.Block{}, false, err
+	}
+	if b == nil {
+		return settle.Block{}, false, fmt.Errorf("solana: empty answer for block %d", first)
+	}
+	return settle.Block{Slot: first, Hash: b.Blockhash}, true, nil
+}
+
 // Height is the finalized block height.
 func (c *Client) Height(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -39,3 +39,18 @@ func LoadKey(path string) (solana.PrivateKey, error) {
 	}
 	return key, nil
 }
+
+// Key is a private key, Address a public one.
+type (
+	Key     = solana.PrivateKey
+	Address = solana.PublicKey
+)
+
+// ParseAddress reads the base58 text of an account's address.
+func ParseAddress(text string) (Address, error) {
+	a, err := solana.PublicKeyFromBase58(text)
+	if err != nil {
+		return Address{}, fmt.Errorf("solana: %q is not an address: %w", text, err)
+	}
+	return a, nil
+}

@@ -127,6 +127,21 @@ export function getBlock({ chain }, [slot, options]) {
   };
 }
 
+// getBlocksWithLimit lists the slots, from one on, that have a block.
+export function getBlocksWithLimit({ chain }, [start, limit, options]) {
+  const { ledger } = chain;
+  p.integer(start, 'start slot');
+  p.integer(limit, 'limit');
+  const top = ledger.heightAt(p.atLeastConfirmed(p.config(options).commitment));
+  const oldest = ledger.blocks.get(ledger.first).slot;
+  if (start < oldest) throw new RpcError(BLOCK_NOT_AVAILABLE, `Block ${start} cleaned up, does not exist on node. First available block: ${oldest}`);
+  const slots = [];
+  for (let h = ledger.heightFrom(start); h <= top && slots.length < Math.min(limit, 500_000); h++) {
+    slots.push(ledger.blocks.get(h).slot);
+  }
+  return slots;
+}
+
 // getRecentPrioritizationFees: of each of the last 150 blocks, the lowest
 // price (micro-lamports a unit) among transactions that write all accounts.
 export function getRecentPrioritizationFees({ chain }, [keys]) {

@@ -77,6 +77,18 @@ export class Ledger {
     return block.slot === slot ? block : null;
   }
 
+  // heightFrom is the height of the first kept block at or after a slot, or one
+  // above the newest.
+  heightFrom(slot) {
+    let [low, high] = [this.first, this.height + 1];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.blocks.get(middle).slot < slot) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   // hashValid: the block at height `at` still accepts this blockhash.
   hashValid(hash, at = this.height) {
     const height = this.heightOfHash.get(hash);

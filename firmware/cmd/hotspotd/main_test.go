@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mr-tron/base58"
+
+	"heliograph/firmware/hotspot"
+	"heliograph/firmware/internal/oracletest"
+	"heliograph/provisioning/identity"
+)
+
+// good is a command line that leaves nothing out.
+func good(dir string) []string {
+	wallet := make([]byte, 32)
+	wallet[0] = 1
+	return []string{
+		"--region", "EU868", "--oracle", "127.0.0.1:1", "--oracle-key", identity.NewEd25519([32]byte{1}).ID().String(),
+		"--owner", base58.Encode(wallet), "--data-dir", dir, "--position.latitude", "52.5", "--position.longitude", "-13.4",
+		"--antenna.gain-dbi", "3", "--radio.udp-listen", "127.0.0.1:0", "--web.listen", "127.0.0.1:0", "--web.metrics", "127.0.0.1:0",
+	}
+}
+
+func TestConfigurationErrors(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no region", []string{"--region", ""}, "region is not set: set region to one of"},
+		{"bad region", []string{"--region", "XX"}, `region "XX" is not known`},
+		{"no oracle", []string{"--oracle", ""}, "oracle is not set"},
+		{"no oracle key", []string{"--oracle-key", ""}, "oracle_key is not set"},
+		{"bad oracle key", []string{"--oracle-key", "abc"}, "--oracle-key: \"abc\""},
+		{"no owner", []string{"--owner", ""}, "owner is not set"},
+		{"bad owner", []string{"--owner", "abc"}, "is not a Solana address"},
+		{"no position", []string{"--position.latitude", "-1000"}, "position is not set"},
+		{"not on Earth", []string{"--position.latitude", "91"}, "not on Earth"},
+		{"no gain", []string{"--antenna.gain-dbi", "-1000"}, "antenna.gain_dbi is not set"},
+		{"huge gain", []string{"--antenna.gain-dbi", "30"}, "want -10 to 20"},
+		{"negative loss", []string{"--antenna.cable-loss-db", "-1"}, "is negative"},
+		{"power range", []string{"--radio.max-power-dbm", "-3"}, "are not a range"},
+		{"no directory", []string{"--data-dir", "/absent"}, "is not a directory"},
+		{"typo", []string{"--reigon", "EU868"}, `did you mean "region"?`},
+		{"command", []string{"start"}, "the only command is config print"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			code := run(t.Context(), append(good(t.TempDir()), tt.args...), nil, &out, &errs)
+			if code != 2 || !strings.Contains(errs.String(), tt.want) || strings.Count(errs.String(), "\n") != 1 {
+				t.Errorf("exit code %d: %s", code, &errs)
+			}
+		})
+	}
+}
+
+func TestHelpAndPrint(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"--help"}, nil, &out, &errs); code != 0 || !strings.Contains(out.String(), "--antenna.gain-dbi") {
+		t.Errorf("help: %d\n%s%s", code, &out, &errs)
+	}
+	out.Reset()
+	if code := run(t.Context(), append(good("/x"), "config", "print"), nil, &out, &errs); code != 0 ||
+		!strings.Contains(out.String(), `region = "EU868" # --region`) {
+		t.Errorf("print: %d\n%s%s", code, &out, &errs)
+	}
+	file := filepath.Join(t.TempDir(), "hotspotd.toml") // what it prints can be used
+	if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code := run(t.Context(), []string{"--config", file, "config", "print"}, nil, io.Discard, &errs); code != 0 {
+		t.Errorf("printed file is refused: %s", &errs)
+	}
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// TestDaemon runs all of it against an oracle and looks at its pages.
+func TestDaemon(t *testing.T) {
+	o := oracletest.Start(t, nil)
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var log lockedBuffer
+	code := make(chan int, 1)
+	go func() {
+		args := append(good(dir), "--oracle", o.Addr, "--oracle-key", o.Key.ID().String())
+		code <- run(ctx, args, nil, io.Discard, &log)
+	}()
+	if rep := o.Next(); rep.Assertion == nil || rep.Assertion.Position.LonE7 != -134_000_000 || rep.Assertion.Owner[0] != 1 {
+		t.Errorf("assertion %+v", rep)
+	}
+	page := regexp.MustCompile(`key=web.listen addr=(\S+)`).FindStringSubmatch(log.String())
+	metrics := regexp.MustCompile(`key=web.metrics addr=(\S+)`).FindStringSubmatch(log.String())
+	if page == nil || metrics == nil {
+		t.Fatalf("no addresses in the log:\n%s", &log)
+	}
+	var st hotspot.Status
+	oracletest.Eventually(t, "connected", func() bool {
+		if err := json.Unmarshal([]byte(get(t, "http://"+page[1]+"/status.json")), &st); err != nil {
+			t.Fatal(err)
+		}
+		return st.Session.Connected && st.Asserted
+	})
+	if text := get(t, "http://"+page[1]+"/"); !strings.Contains(text, st.Name) || !strings.Contains(text, "connected") {
+		t.Errorf("page:\n%s", text)
+	}
+	for _, want := range []string{"hotspot_session_connected 1", `hotspot_airtime_remaining_seconds{band="EU868 P"} 360`, `hotspot_info{`} {
+		if text := get(t, "http://"+metrics[1]+"/metrics"); !strings.Contains(text, want) {
+			t.Errorf("no %q in metrics:\n%s", want, text)
+		}
+	}
+	cancel()
+	if c := <-code; c != 0 {
+		t.Errorf("exit code %d:\n%s", c, &log)
+	}
+	if key, err := identity.LoadFile(filepath.Join(dir, "hotspot.key")); err != nil || key.ID().String() != st.Hotspot {
+		t.Errorf("key file: %v, %v", key, err)
+	}
+}
+
+func TestBusyPortNamesTheKey(t *testing.T) {
+	o := oracletest.Start(t, nil)
+	var errs bytes.Buffer
+	if code := run(t.Context(), append(good(t.TempDir()), "--web.listen", o.Addr), nil, io.Discard, &errs); code != 1 || !strings.Contains(errs.String(), "change web.listen") {
+		t.Errorf("exit code %d: %s", code, &errs)
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", url, resp.Status, err)
+	}
+	return string(b)
+}

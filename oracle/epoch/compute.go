@@ -1,0 +1,144 @@
+package epoch
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/mr-tron/base58"
+
+	"heliograph/oracle/ledger"
+	"heliograph/oracle/registry"
+	"heliograph/oracle/reward"
+	"heliograph/poc"
+)
+
+// Result is what an epoch comes to.
+type Result struct {
+	Epoch     poc.Epoch
+	Rules     string
+	Verdicts  []poc.Verdict // in the order of the journal
+	Digest    Hash          // over all verdicts and their places
+	Beacons   []Beacon      // for people; not part of any hash
+	Reports   map[string]int
+	Rows      []reward.Row
+	Root      Hash
+	Emission  ledger.Amount
+	Remainder ledger.Amount
+	// Operations goes to Operator; both are zero when nobody is named, and then it
+	// is in the remainder.
+	Operations ledger.Amount
+	Operator   poc.Wallet
+	Payouts    []reward.Payout
+	List       Hash
+	Registry   Hash
+	Seed       Hash
+	Challenges int
+	Schedule   Hash
+}
+
+// Compute judges an epoch. It is pure: the same evidence gives the same result
+// on every machine.
+func Compute(ctx context.Context, ev Evidence) (Result, error) {
+	if err := ev.checkFrames(); err != nil {
+		return Result{}, err
+	}
+	if err := ev.Terms.Check(); err != nil {
+		return Result{}, err
+	}
+	if got := ev.Secret.Commitment(ev.Epoch); got != ev.Opening.Commitment {
+		return Result{}, fmt.Errorf("epoch: the secret does not fit the commitment %x of epoch %d", ev.Opening.Commitment, ev.Epoch)
+	}
+	hotspots := registry.FromJournal(entries(before(ev.Control, ev.Opening.At)))
+	out, err := judge(ctx, ev, hotspots)
+	if err != nil {
+		return Result{}, err
+	}
+	shares, err := reward.Compute(ev.Epoch, out.Units, hotspots, ev.Terms.Policy)
+	if err != nil {
+		return Result{}, err
+	}
+	res := Result{Epoch: ev.Epoch, Rules: ev.Terms.Rules, Verdicts: out.verdicts, Beacons: out.beacons, Reports: out.reports,
+		Rows: shares.Rows, Emission: ev.Terms.Policy.Emission, Remainder: shares.Remainder, Digest: out.Digest, Registry: hotspots.Hash()}
+	res.Seed = Hash(ev.Secret.Seed(ev.Epoch, ev.Opening.Blockhash))
+	asked, err := challenges(ev.Terms.Challenge, ev.Opening, ev.Secret, hotspots)
+	if err != nil {
+		return Result{}, err
+	}
+	res.Challenges, res.Schedule = len(asked), scheduleHash(asked)
+	if ev.Terms.Operator == (poc.Wallet{}) {
+		if res.Remainder, err = res.Remainder.Add(shares.Operations); err != nil {
+			return Result{}, err
+		}
+	} else {
+		res.Operations, res.Operator = shares.Operations, ev.Terms.Operator
+	}
+	root, err := reward.Root(res.Rows)
+	if err != nil {
+		return Result{}, err
+	}
+	res.Root = root
+	if res.Payouts, err = payouts(res); err != nil {
+		return Result{}, err
+	}
+	res.List = ListHash(res.Payouts)
+	return res, nil
+}
+
+// scheduleHash is the SHA-256 over the challenges' ids.
+func scheduleHash(all []poc.Challenge) Hash {
+	h := sha256.New()
+	for _, c := range all {
+		id := c.ID()
+		h.Write(id[:])
+	}
+	return Hash(h.Sum(nil))
+}
+
+// payouts are what wallets get: their hotspots' rows, and the operator's share.
+func payouts(res Result) ([]reward.Payout, error) {
+	out, err := reward.Payouts(res.Rows)
+	if err != nil || res.Operations == 0 {
+		return out, err
+	}
+	i, found := slices.BinarySearchFunc(out, res.Operator, func(p reward.Payout, w poc.Wallet) int {
+		return bytes.Compare(p.Wallet[:], w[:])
+	})
+	if !found {
+		return slices.Insert(out, i, reward.Payout{Wallet: res.Operator, Amount: res.Operations}), nil
+	}
+	out[i].Amount, err = out[i].Amount.Add(res.Operations)
+	return out, err
+}
+
+// AppendList appends the published list of payouts: one line of JSON each, with
+// wallet and amount as text, sorted by wallet.
+func AppendList(b []byte, list []reward.Payout) []byte {
+	for _, p := range list {
+		line, _ := json.Marshal(struct { // two texts always encode
+			Wallet string `json:"wallet"`
+			Amount string `json:"amount"`
+		}{base58.Encode(p.Wallet[:]), digits(p.Amount)})
+		b = append(append(b, line...), '\n')
+	}
+	return b
+}
+
+// ListHash is the SHA-256 of the published list.
+func ListHash(list []reward.Payout) Hash { return sha256.Sum256(AppendList(nil, list)) }
+
+// Record is the summary of a result, without state and checkpoint.
+func (r Result) Record() Record {
+	rec := Record{Epoch: r.Epoch, Rules: r.Rules, Reports: r.Reports, Reasons: make(map[string]int), Verdicts: r.Digest,
+		Root: r.Root, List: r.List, Registry: r.Registry, Seed: r.Seed, Challenges: r.Challenges, Schedule: r.Schedule, Emission: r.Emission, Remainder: r.Remainder, Rows: len(r.Rows), Payouts: len(r.Payouts)}
+	for _, v := range r.Verdicts {
+		rec.Reasons[v.Reason.String()]++
+	}
+	for _, p := range r.Payouts {
+		rec.Payable += p.Amount // at most the emission, which was checked
+	}
+	return rec
+}

@@ -1,0 +1,211 @@
+package epoch
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"heliograph/oracle/journal"
+	"heliograph/oracle/store"
+	"heliograph/poc"
+	"heliograph/provisioning/identity"
+)
+
+// Frame is one frame of the journal with its place.
+type Frame struct {
+	Shard  store.Shard  `json:"s"`
+	Offset store.Offset `json:"o"`
+	Raw    []byte       `json:"f"`
+}
+
+// Evidence is everything that an epoch's result is a function of. Nothing else
+// goes into it: no clock, no database, no setting.
+type Evidence struct {
+	Epoch   poc.Epoch
+	Oracle  identity.HotspotID
+	Terms   Terms
+	Secret  poc.Secret
+	Opening journal.Boundary
+	Control []Frame // assertions and session certificates before the cut, in order
+	Reports []Frame // the epoch's own entries, shard by shard, in order
+}
+
+// Evidence gathers an epoch's evidence from the journal. The epoch must have
+// been opened and cut; whether its secret may be shown is the caller's business.
+func (m *Reader) Evidence(ctx context.Context, e poc.Epoch) (Evidence, error) {
+	opening, opened := m.Journal.Opening(e)
+	if !opened {
+		return Evidence{}, fmt.Errorf("epoch %d was never opened: there is nothing to judge", e)
+	}
+	fixed, err := m.terms(ctx, e)
+	if err != nil {
+		return Evidence{}, err
+	}
+	ev := Evidence{Epoch: e, Oracle: fixed.Oracle, Terms: fixed.Terms, Opening: opening}
+	found, err := m.storedSecret(ctx, e, &ev.Secret)
+	if err != nil {
+		return Evidence{}, err
+	}
+	if !found || ev.Secret.Commitment(e) != opening.Commitment {
+		return Evidence{}, fmt.Errorf("the stored secret of epoch %d does not fit its commitment in the journal: the state database belongs to another journal; restore both from one backup", e)
+	}
+	oldest := ev.Terms.Calendar.Start(e) - poc.MaxSessionSeconds*int64(time.Second) // older certificates have expired
+	cut, err := m.Journal.CutOf(e)
+	if err != nil {
+		return Evidence{}, err
+	}
+	err = m.Journal.Control(ctx, cut.End[store.ControlShard], func(p journal.Position, entry journal.Entry) error {
+		if entry.Type != journal.TypeReport && (entry.Type != journal.TypeSession || entry.Received < oldest) {
+			return nil
+		}
+		return ev.add(&ev.Control, p, entry)
+	})
+	if err != nil {
+		return Evidence{}, err
+	}
+	err = m.Journal.Epoch(ctx, e, func(p journal.Position, entry journal.Entry) error {
+		if p.Shard == store.ControlShard {
+			return nil
+		}
+		return ev.add(&ev.Reports, p, entry)
+	})
+	return ev, err
+}
+
+func (ev *Evidence) add(to *[]Frame, p journal.Position, e journal.Entry) error {
+	raw, err := e.AppendBinary(nil)
+	if err != nil {
+		return err
+	}
+	*to = append(*to, Frame{Shard: p.Shard, Offset: p.Offset, Raw: raw})
+	return nil
+}
+
+// bundleVersion is the version of the bundle's form.
+const bundleVersion = 1
+
+// bundleHead is the first line of a bundle.
+type bundleHead struct {
+	Bundle  int                `json:"bundle"`
+	Epoch   poc.Epoch          `json:"epoch"`
+	Oracle  identity.HotspotID `json:"oracle"`
+	Terms   Terms              `json:"terms"`
+	Secret  Hash               `json:"secret"`
+	Opening bundleOpening      `json:"opening"`
+	Control int                `json:"control"` // frames of the control shard that follow
+	Reports int                `json:"reports"` // frames of reports that follow them
+	Claim   *Record            `json:"claim,omitempty"`
+	Memos   Memos              `json:"memos"`
+}
+
+// Memos are the transactions on chain that belong to an epoch.
+type Memos struct {
+	Seed   string `json:"seed,omitempty"`   // commits to the secret
+	Commit string `json:"commit,omitempty"` // root and list, before the first payout
+	Close  string `json:"close,omitempty"`  // reveals the secret
+}
+
+type bundleOpening struct {
+	Commitment Hash         `json:"commitment"`
+	CommitSlot uint64       `json:"commit_slot"`
+	Blockhash  Hash         `json:"blockhash"`
+	BlockSlot  uint64       `json:"block_slot"`
+	Received   int64        `json:"received"`
+	Offset     store.Offset `json:"offset"`
+}
+
+// Bundle is evidence with what the oracle claims to have computed from it.
+type Bundle struct {
+	Evidence
+	Claim *Record // nil: the oracle has not judged the epoch
+	Memos Memos
+}
+
+// WriteTo writes the bundle as JSON lines: a head, then one line a frame.
+func (b Bundle) WriteTo(w io.Writer) (int64, error) {
+	c := &counter{w: w}
+	enc := json.NewEncoder(c)
+	o := b.Opening
+	head := bundleHead{Bundle: bundleVersion, Epoch: b.Epoch, Oracle: b.Oracle, Terms: b.Terms, Secret: Hash(b.Secret),
+		Opening: bundleOpening{Commitment: o.Commitment, CommitSlot: o.CommitSlot, Blockhash: o.Blockhash, BlockSlot: o.BlockSlot, Received: o.Received, Offset: o.At},
+		Control: len(b.Control), Reports: len(b.Reports), Claim: b.Claim, Memos: b.Memos}
+	if err := enc.Encode(head); err != nil {
+		return c.n, fmt.Errorf("epoch: write bundle: %w", err)
+	}
+	for _, fs := range [][]Frame{b.Control, b.Reports} {
+		for _, f := range fs {
+			if err := enc.Encode(f); err != nil {
+				return c.n, fmt.Errorf("epoch: write bundle: %w", err)
+			}
+		}
+	}
+	return c.n, nil
+}
+
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// Limits of a bundle that comes from a stranger.
+const (
+	maxBundleLine   = 128 << 10 // bytes; a frame of 64 kB in base64
+	maxBundleFrames = 1 << 28
+)
+
+// ReadBundle reads what WriteTo wrote.
+func ReadBundle(r io.Reader) (Bundle, error) {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 64<<10), maxBundleLine)
+	var head bundleHead
+	if err := line(s, &head); err != nil {
+		return Bundle{}, fmt.Errorf("epoch: read bundle: head: %w", err)
+	}
+	if head.Bundle != bundleVersion {
+		return Bundle{}, fmt.Errorf("epoch: read bundle: version %d is not known, want %d: use the oraclectl of the oracle's release", head.Bundle, bundleVersion)
+	}
+	if head.Control < 0 || head.Reports < 0 || head.Control > maxBundleFrames || head.Reports > maxBundleFrames {
+		return Bundle{}, errors.New("epoch: read bundle: impossible number of frames")
+	}
+	b := Bundle{Claim: head.Claim, Memos: head.Memos}
+	b.Epoch, b.Oracle, b.Terms, b.Secret = head.Epoch, head.Oracle, head.Terms, poc.Secret(head.Secret)
+	o := head.Opening
+	b.Opening = journal.Boundary{Received: o.Received, At: o.Offset, Open: journal.Open{Epoch: head.Epoch,
+		Commitment: o.Commitment, CommitSlot: o.CommitSlot, Blockhash: o.Blockhash, BlockSlot: o.BlockSlot}}
+	for _, part := range []struct {
+		to *[]Frame
+		n  int
+	}{{&b.Control, head.Control}, {&b.Reports, head.Reports}} {
+		for i := range part.n {
+			var f Frame
+			if err := line(s, &f); err != nil {
+				return Bundle{}, fmt.Errorf("epoch: read bundle: frame %d: %w", i, err)
+			}
+			*part.to = append(*part.to, f)
+		}
+	}
+	if s.Scan() {
+		return Bundle{}, errors.New("epoch: read bundle: lines after the last frame")
+	}
+	return b, s.Err()
+}
+
+func line(s *bufio.Scanner, v any) error {
+	if !s.Scan() {
+		return errors.Join(io.ErrUnexpectedEOF, s.Err())
+	}
+	d := json.NewDecoder(bytes.NewReader(s.Bytes()))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}

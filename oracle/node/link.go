@@ -1,0 +1,176 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"heliograph/oracle/epoch"
+	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/solana"
+	"heliograph/oracle/store"
+	"heliograph/poc"
+)
+
+// errNoChain is what epochs wait for while the cluster cannot be reached.
+var errNoChain = errors.New("node: no connection to the chain yet")
+
+// link is the way to the chain. It can be used before the cluster was reached
+// for the first time: a node takes reports meanwhile. It is an [epoch.Settler].
+type link struct {
+	kv   store.KV
+	conf Solana
+	keys keys
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	settler *settle.Settler
+}
+
+// keys are the parsed addresses of the configuration.
+type keys struct {
+	hot            solana.Key
+	mint, treasury solana.Address
+}
+
+// newLink reads the hot key and checks the addresses.
+func newLink(c Solana, kv store.KV, log *slog.Logger) (*link, error) {
+	l := &link{kv: kv, conf: c, log: log}
+	if c.RPC == "" {
+		return l, nil
+	}
+	var err error
+	if l.keys.hot, err = solana.LoadKey(c.Key); err != nil {
+		return nil, fmt.Errorf("solana.key: %w", err)
+	}
+	if l.keys.mint, err = solana.ParseAddress(c.Mint); err != nil {
+		return nil, fmt.Errorf("solana.mint: %w", err)
+	}
+	if c.Treasury == "" {
+		return l, nil
+	}
+	if l.keys.treasury, err = solana.ParseAddress(c.Treasury); err != nil {
+		return nil, fmt.Errorf("solana.treasury: %w", err)
+	}
+	return l, nil
+}
+
+// run connects and settles until the context ends. Errors that only a person can
+// end, such as the wrong cluster, end it.
+func (l *link) run(ctx context.Context) error {
+	if l.conf.RPC == "" {
+		l.log.Warn("solana.rpc is empty: reports are taken, but no epoch is opened and nothing is paid")
+		<-ctx.Done()
+		return nil
+	}
+	if err := l.checkCluster(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	client, err := solana.Dial(ctx, solana.Config{Endpoint: l.conf.RPC, Hot: l.keys.hot, Mint: l.keys.mint, Treasury: l.keys.treasury,
+		UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice})
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("solana: %w", err)
+	}
+	s := settle.New(settle.Config{KV: l.kv, Chain: client, Signer: client, Genesis: l.conf.Genesis, Poll: l.conf.Poll, Log: l.log})
+	l.mu.Lock()
+	l.settler = s
+	l.mu.Unlock()
+	l.log.Info("connected to the chain", "identity", client.Identity())
+	if err := s.Run(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// checkCluster compares the cluster with the one that is meant and with the one
+// that was paid on before, until it can be reached, and before anything else is
+// asked of it.
+func (l *link) checkCluster(ctx context.Context) error {
+	reader := settle.New(settle.Config{KV: l.kv, Chain: solana.NewReader(l.conf.RPC), Genesis: l.conf.Genesis, Log: l.log})
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		err := reader.CheckCluster(ctx)
+		if err == nil || errors.Is(err, settle.ErrWrongCluster) {
+			return err
+		}
+		l.log.Warn("the cluster cannot be reached, epochs wait", "error", err, "retry_in_ms", pause.Milliseconds())
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		}
+	}
+}
+
+func (l *link) get() (*settle.Settler, error) {
+	if l.conf.RPC == "" {
+		return nil, epoch.ErrNoChain
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.settler == nil {
+		return nil, errNoChain
+	}
+	return l.settler, nil
+}
+
+// Commit implements [epoch.Settler].
+func (l *link) Commit(ctx context.Context, e poc.Epoch, hash [32]byte) error {
+	s, err := l.get()
+	if err != nil {
+		return err
+	}
+	return s.Commit(ctx, e, hash)
+}
+
+// Commitment implements [epoch.Settler].
+func (l *link) Commitment(ctx context.Context, e poc.Epoch) (settle.CommitState, error) {
+	s, err := l.get()
+	if err != nil {
+		return settle.CommitState{}, err
+	}
+	return s.Commitment(ctx, e)
+}
+
+// SeedBlock implements [epoch.Settler].
+func (l *link) SeedBlock(ctx context.Context, commitSlot uint64) (settle.Block, bool, error) {
+	s, err := l.get()
+	if err != nil {
+		return settle.Block{}, false, err
+	}
+	return s.SeedBlock(ctx, commitSlot)
+}
+
+// Freeze implements [epoch.Settler].
+func (l *link) Freeze(ctx context.Context, list settle.List) error {
+	s, err := l.get()
+	if err != nil {
+		return err
+	}
+	return s.Freeze(ctx, list)
+}
+
+// Epoch reports on an epoch's payments.
+func (l *link) Epoch(ctx context.Context, e poc.Epoch) (settle.Record, error) {
+	s, err := l.get()
+	if err != nil {
+		return settle.Record{}, settle.ErrUnknown
+	}
+	return s.Epoch(ctx, e)
+}
+
+// seedMemo is the signature of an epoch's commitment, "" while it is not known.
+func (l *link) seedMemo(ctx context.Context, e poc.Epoch) string {
+	st, err := l.Commitment(ctx, e)
+	if err != nil {
+		return ""
+	}
+	return st.Signature
+}

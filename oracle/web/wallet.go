@@ -1,0 +1,44 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/mr-tron/base58"
+
+	"heliograph/oracle/ledger"
+	"heliograph/poc"
+)
+
+// Wallet is what the ledger says about a wallet, in the token's smallest unit.
+// The accounts are read one after the other: while a payout is being booked they
+// may not add up.
+type Wallet struct {
+	Wallet string `json:"wallet"`
+	Paid   string `json:"paid"` // final on chain
+	Owed   string `json:"owed"` // earned and not yet paid
+	Held   string `json:"held"` // owed, but cannot be paid for now
+}
+
+// wallet answers for every address: one that never earned has nothing.
+func (s *server) wallet(w http.ResponseWriter, r *http.Request) {
+	text := r.PathValue("wallet")
+	b, err := base58.Decode(text)
+	if err != nil || len(b) != len(poc.Wallet{}) || base58.Encode(b) != text {
+		fail(w, http.StatusBadRequest, fmt.Sprintf("wallet %.64q is not a Solana address", text))
+		return
+	}
+	out := Wallet{Wallet: text}
+	for _, a := range []struct {
+		account ledger.Account
+		to      *string
+	}{{ledger.Paid(poc.Wallet(b)), &out.Paid}, {ledger.Owed(poc.Wallet(b)), &out.Owed}, {ledger.Held(poc.Wallet(b)), &out.Held}} {
+		balance, err := s.cfg.Book.Balance(r.Context(), a.account)
+		if err != nil {
+			s.internal(w, err)
+			return
+		}
+		*a.to = amount(balance.Net())
+	}
+	answer(w, out)
+}
