@@ -1,0 +1,490 @@
+package sx1302
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"heliograph/hardware/sx1302/calc"
+	"heliograph/radio"
+	"heliograph/radio/airtime"
+)
+
+// Limits of a transmission.
+const (
+	// TxLead is how long before its start a packet has to be in the chip, and by
+	// how much a packet asked for later than that is refused.
+	TxLead radio.Micros = 2_500
+
+	// TxAdvance is how early a packet may be handed over: beyond it the 32-bit
+	// counter that the chip compares with would have wrapped.
+	TxAdvance radio.Micros = 120_000_000
+
+	programAhead = 40_000                  // µs before the start that a waiting packet is programmed
+	startSlack   = 3 * time.Millisecond    // after a start, until its effect must show
+	abortTime    = time.Second             // for the state machine to become free
+	statusPoll   = time.Millisecond        // while waiting for it
+	ppsPatience  = 1500 * time.Millisecond // a pulse must come within it
+	ppsFresh     = 2500 * time.Millisecond // a pulse older than that is lost
+)
+
+// The transmit state machine's states (e.3).
+const (
+	txFree = 0x80
+)
+
+func txScheduled(s byte) bool { return s == 0x91 || s == 0x92 }
+func txEmitting(s byte) bool  { return s == 0x30 || s == 0x50 || s == 0x60 || s == 0x70 }
+
+// transmission is what a chain is doing.
+type transmission struct {
+	busy  bool      // a Send owns the chain
+	until time.Time // host time at which the last packet ends
+}
+
+// order is a packet that has been checked.
+type order struct {
+	p     *radio.TxPacket
+	gain  calc.Gain
+	delay uint16        // start delay register, LoRa
+	air   time.Duration // time on air
+
+	implicit bool // LoRa: no PHY header
+}
+
+// Send transmits a packet and waits until it is known to be on air, or not. A
+// packet that cannot be sent is a result with its reason, not an error; an error
+// is ctx's or an [*Error]. A packet for a tick is programmed shortly before. A
+// packet for a GPS time is sent at the next pulse per second, so hand it over
+// within the second before.
+func (c *Concentrator) Send(ctx context.Context, p radio.TxPacket) (radio.TxResult, error) {
+	return c.send(ctx, p, false)
+}
+
+// SendImplicit is Send for a LoRa packet without PHY header, as class B beacons are.
+func (c *Concentrator) SendImplicit(ctx context.Context, p radio.TxPacket) (radio.TxResult, error) {
+	return c.send(ctx, p, true)
+}
+
+func (c *Concentrator) send(ctx context.Context, p radio.TxPacket, implicit bool) (radio.TxResult, error) {
+	o, status, err := c.check(&p, implicit)
+	if err != nil || status != radio.TxOK {
+		return radio.TxResult{Status: status}, err
+	}
+	if p.When == radio.AtTick {
+		if status, err = c.approach(ctx, p.Tick); err != nil || status != radio.TxOK {
+			return radio.TxResult{Status: status}, err
+		}
+	}
+	res, err := c.transmit(ctx, o)
+	c.note(func(s *Stats) {
+		if err == nil && res.Status == radio.TxOK {
+			s.Sent++
+		} else {
+			s.SendFailed++
+		}
+	})
+	return res, err
+}
+
+// check refuses what this concentrator cannot send.
+func (c *Concentrator) check(p *radio.TxPacket, implicit bool) (o order, status radio.TxStatus, err error) {
+	o.p, o.implicit = p, implicit
+	if int(p.RadioChain) >= RFChains || !c.cfg.Radios[p.RadioChain].TxEnable || !c.cfg.Radios[p.RadioChain].Enable {
+		return o, radio.TxNoRadio, nil
+	}
+	r := &c.cfg.Radios[p.RadioChain]
+	if len(p.Payload) == 0 || len(p.Payload) > radio.MaxPayload || !p.DataRate.Valid() {
+		return o, radio.TxFailed, nil
+	}
+	if r.TxMin > 0 && p.Frequency < r.TxMin || r.TxMax > 0 && p.Frequency > r.TxMax || p.Frequency <= 0 {
+		return o, radio.TxBadFrequency, nil
+	}
+	if _, err := calc.TxFrequency(r.Kind, p.Frequency); err != nil {
+		return o, radio.TxBadFrequency, nil
+	}
+	g, ok := calc.ChooseGain(r.Gains, p.Power)
+	if !ok {
+		return o, radio.TxBadPower, nil // even the weakest is stronger than allowed
+	}
+	o.gain = g
+	if p.DataRate.Modulation == radio.LoRa {
+		if p.Coding < 1 || p.Coding > 4 {
+			return o, radio.TxFailed, nil
+		}
+		if o.delay, err = calc.StartDelay(r.Kind, p.DataRate); err != nil {
+			return o, radio.TxFailed, nil
+		}
+	}
+	if o.air, err = c.air(p, o.implicit); err != nil {
+		return o, radio.TxFailed, nil
+	}
+	return o, radio.TxOK, nil
+}
+
+// air is a packet's time on air.
+func (c *Concentrator) air(p *radio.TxPacket, implicit bool) (time.Duration, error) {
+	us, err := airtime.OnAir(airtime.Params{
+		DataRate: p.DataRate, Coding: p.Coding, PayloadBytes: len(p.Payload),
+		PreambleSymbols: int(preambleOf(p)), ImplicitHeader: implicit, NoCRC: p.NoCRC,
+	})
+	return us.Duration(), err
+}
+
+// preambleOf is the preamble that is sent: 8 symbols for LoRa and 5 bytes for FSK
+// unless the packet says otherwise, at least 6 and 3.
+func preambleOf(p *radio.TxPacket) uint16 {
+	usual, least := uint16(8), uint16(6)
+	if p.DataRate.Modulation == radio.FSK {
+		usual, least = 5, 3
+	}
+	if p.Preamble == 0 {
+		return usual
+	}
+	return max(p.Preamble, least)
+}
+
+// approach waits until a packet's start is near.
+func (c *Concentrator) approach(ctx context.Context, at radio.Tick) (radio.TxStatus, error) {
+	for {
+		now, ok := c.Now()
+		if !ok {
+			return radio.TxNoRadio, ctx.Err()
+		}
+		left := at.Sub(now)
+		switch {
+		case left < TxLead:
+			return radio.TxTooLate, ctx.Err()
+		case left > TxAdvance:
+			return radio.TxTooEarly, ctx.Err()
+		case left <= programAhead:
+			return radio.TxOK, ctx.Err()
+		}
+		if err := c.clock.Sleep(ctx, (left - programAhead + 1).Duration()); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// transmit programs the packet, makes sure that the chip took it in time, and
+// waits for its start.
+func (c *Concentrator) transmit(ctx context.Context, o order) (radio.TxResult, error) {
+	chain := int(o.p.RadioChain)
+	if res, done, err := c.arm(ctx, o); done || err != nil {
+		return res, err
+	}
+	wait := startSlack
+	switch o.p.When {
+	case radio.AtTick:
+		if now, ok := c.Now(); ok {
+			wait += o.p.Tick.Sub(now).Duration()
+		}
+	case radio.AtGPS:
+		wait += ppsPatience
+	}
+	res, err := c.confirm(ctx, o, wait)
+	if err != nil || res.Status != radio.TxOK {
+		// Nobody waits for this packet any more, so it must not go on air.
+		quiet, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*abortTime)
+		defer cancel()
+		if e := c.withTurn(quiet, func() error { return c.abort(quiet, chain) }); err == nil {
+			err = e
+		}
+	}
+	_ = c.withTurn(context.WithoutCancel(ctx), func() error {
+		c.tx[chain].busy = false
+		if err == nil && res.Status == radio.TxOK {
+			c.tx[chain].until = c.clock.Now().Add(o.air)
+		}
+		return nil
+	})
+	return res, err
+}
+
+func (c *Concentrator) withTurn(ctx context.Context, do func() error) error {
+	if err := c.take(ctx); err != nil {
+		return err
+	}
+	defer c.release()
+	return do()
+}
+
+// arm programs a packet and checks at once what became of it. done means that res
+// is the outcome and the chain is free again.
+func (c *Concentrator) arm(ctx context.Context, o order) (res radio.TxResult, done bool, err error) {
+	chain := int(o.p.RadioChain)
+	err = c.withTurn(ctx, func() error {
+		now := c.clock.Now()
+		switch t := &c.tx[chain]; {
+		case !c.started:
+			res.Status = radio.TxNoRadio
+		case t.busy || now.Before(t.until):
+			res.Status = radio.TxCollisionPacket
+		case o.p.When == radio.AtGPS && (c.pps.Seen() < 2 || now.Sub(c.watch.lastPPS) > ppsFresh):
+			res.Status = radio.TxGPSUnlocked
+		}
+		if done = res.Status != 0; done {
+			return nil
+		}
+		if free, err := c.listen(ctx, o); err != nil || !free {
+			res.Status, done = radio.TxBusy, true
+			return err
+		}
+		if err := c.setDAC(ctx, dacSending); err != nil {
+			return err
+		}
+		state, now32, err := c.program(ctx, o)
+		if err != nil {
+			return err
+		}
+		late := o.p.When == radio.AtTick && txScheduled(state) &&
+			int32(calc.Trigger(o.p.Tick, o.delay)-now32) <= 0
+		if late || !txScheduled(state) && !txEmitting(state) {
+			res.Status, done = radio.TxFailed, true
+			if late || o.p.When == radio.AtTick {
+				res.Status = radio.TxTooLate
+			}
+			return c.abort(ctx, chain)
+		}
+		c.tx[chain].busy = true
+		return nil
+	})
+	return res, done, err
+}
+
+// confirm waits for a packet's start and looks whether it happened.
+func (c *Concentrator) confirm(ctx context.Context, o order, wait time.Duration) (res radio.TxResult, err error) {
+	chain := int(o.p.RadioChain)
+	end := c.clock.Now().Add(wait)
+	poll := wait
+	if o.p.When == radio.AtGPS {
+		poll = startSlack
+	}
+	for {
+		if err := c.clock.Sleep(ctx, poll); err != nil {
+			return res, err
+		}
+		var state byte
+		err := c.withTurn(ctx, func() (err error) { state, err = c.txState(ctx, chain); return err })
+		if err != nil {
+			return res, err
+		}
+		if !txScheduled(state) && c.lbtGates(o) {
+			return c.lbtOutcome(ctx, o)
+		}
+		if !txScheduled(state) {
+			// Emitting, or, for the shortest packets, already done.
+			return c.success(o), nil
+		}
+		if !c.clock.Now().Before(end) {
+			res.Status = radio.TxTooLate
+			if o.p.When == radio.AtGPS {
+				res.Status = radio.TxGPSUnlocked
+			}
+			return res, nil
+		}
+	}
+}
+
+// success is the result of a packet that is on air.
+func (c *Concentrator) success(o order) radio.TxResult {
+	res := radio.TxResult{Status: radio.TxOK, Power: o.gain.Power, Tick: o.p.Tick}
+	if o.p.When != radio.AtTick {
+		res.Tick, _ = c.Now()
+	}
+	return res
+}
+
+// txState reads a chain's transmit state machine.
+func (c *Concentrator) txState(ctx context.Context, chain int) (byte, error) {
+	return c.link.readByte(ctx, regTxTopATxFsmStatusTxStatus.plus(fieldsOf(chain).tx).addr())
+}
+
+// abort stops a chain (e.3) and waits until it is free.
+func (c *Concentrator) abort(ctx context.Context, chain int) error {
+	d := fieldsOf(chain).tx
+	for _, f := range []field{regTxTopATxTrigTxTrigImmediate, regTxTopATxTrigTxTrigDelayed, regTxTopATxTrigTxTrigGps} {
+		if err := c.regs.put(ctx, f.plus(d), 0); err != nil {
+			return err
+		}
+	}
+	end := c.clock.Now().Add(abortTime)
+	for {
+		s, err := c.txState(ctx, chain)
+		if err != nil {
+			return err
+		}
+		if s == txFree {
+			return nil
+		}
+		if !c.clock.Now().Before(end) {
+			return fault(FaultTxStuck, nil, "chain %d: state %#02x %v after it was aborted", chain, s, abortTime)
+		}
+		if err := c.sleep(ctx, statusPoll); err != nil {
+			return err
+		}
+	}
+}
+
+// program hands a packet to the chip in one go (e.1): settings, payload, trigger,
+// and at its end what became of it: the state machine and the counter.
+func (c *Concentrator) program(ctx context.Context, o order) (state byte, counter uint32, err error) {
+	d := fieldsOf(int(o.p.RadioChain)).tx
+	if err := c.setTx(o); err != nil {
+		return 0, 0, err
+	}
+	trigger := regTxTopATxTrigTxTrigImmediate
+	switch o.p.When {
+	case radio.AtTick:
+		trigger = regTxTopATxTrigTxTrigDelayed
+		at := calc.Trigger(o.p.Tick, o.delay)
+		for i := range uint16(4) {
+			c.regs.set(regTxTopATimerTrigByte3TimerDelayedTrig.plus(d+i), int(at>>(24-8*i))&0xFF)
+		}
+	case radio.AtGPS:
+		trigger = regTxTopATxTrigTxTrigGps
+	}
+	if err := c.regs.learn(ctx); err != nil {
+		return 0, 0, err
+	}
+	payload := o.p.Payload
+	if o.p.DataRate.Modulation == radio.FSK {
+		payload = append([]byte{byte(len(payload))}, payload...)
+	}
+	l := c.link
+	l.begin()
+	c.regs.addPending()
+	c.regs.set(regTxTopATxCtrlWriteBuffer.plus(d), 1)
+	c.regs.addPending()
+	l.addWrite(addrTxBuffer+d, payload)
+	c.regs.set(regTxTopATxCtrlWriteBuffer.plus(d), 0)
+	c.regs.addPending()
+	for v := range 2 {
+		c.regs.set(trigger.plus(d), v)
+		c.regs.addPending()
+	}
+	i := l.addRead(regTxTopATxFsmStatusTxStatus.plus(d).addr(), 1, false)
+	j := l.addRead(regTimestampTimestampMsb2Timestamp.addr(), 4, false)
+	if err := l.send(ctx); err != nil {
+		return 0, 0, err
+	}
+	var b [4]byte
+	l.collect(j, b[:])
+	return l.frames[i].r[readStart], binary.BigEndian.Uint32(b[:]), nil
+}
+
+// setTx sets all of a packet's registers but its payload and trigger.
+func (c *Concentrator) setTx(o order) error {
+	p := o.p
+	chain := int(p.RadioChain)
+	kind := c.cfg.Radios[chain].Kind
+	d := fieldsOf(chain).tx
+	set := func(f field, v int) { c.regs.set(f.plus(d), v) }
+
+	freq, err := calc.TxFrequency(kind, p.Frequency)
+	if err != nil {
+		return fault(FaultConfig, err, "transmit frequency")
+	}
+	fix := c.offsetFor(chain, o.gain)
+	set(regTxTopATxRffeIfIOffsetIOffset, int(fix.i))
+	set(regTxTopATxRffeIfQOffsetQOffset, int(fix.q))
+	set(regTxTopAAgcTxPwrAgcTxPwr, int(o.gain.Register(kind)))
+	set(regTxTopATxRffeIfIqGainIqGain, int(o.gain.Digital))
+	set(regTxTopATxRffeIfFreqRfHFreqRf, int(freq>>16))
+	set(regTxTopATxRffeIfFreqRfMFreqRf, int(freq>>8&0xFF))
+	set(regTxTopATxRffeIfFreqRfLFreqRf, int(freq&0xFF))
+	if p.DataRate.Modulation == radio.FSK {
+		return c.setTxFSK(p, kind, set)
+	}
+	dev, err := calc.TxDeviation(p.DataRate.Bandwidth / 2)
+	if err != nil {
+		return fault(FaultConfig, err, "transmit bandwidth")
+	}
+	set(regTxTopATxRffeIfFreqDevHFreqDev, int(dev>>8))
+	set(regTxTopATxRffeIfFreqDevLFreqDev, int(dev&0xFF))
+	set(regTxTopAAgcTxBwAgcTxBw, bandwidthCode(p.DataRate.Bandwidth))
+	set(regTxTopATxStartDelayMsbTxStartDelay, int(o.delay>>8))
+	set(regTxTopATxStartDelayLsbTxStartDelay, int(o.delay&0xFF))
+	c.setTxLoRa(p, o.implicit, set)
+	return nil
+}
+
+func (c *Concentrator) setTxLoRa(p *radio.TxPacket, implicit bool, set func(field, int)) {
+	sf := p.DataRate.SF
+	peak1, peak2 := syncPeaks(c.cfg.Public, sf)
+	preamble := preambleOf(p)
+	set(regTxTopAGenCfg0ModulationType, 0)
+	set(regTxTopATxRffeIfCtrlTxIfSrc, 1)
+	set(regTxTopATxrxCfg00ModemBw, bandwidthCode(p.DataRate.Bandwidth))
+	set(regTxTopATxrxCfg00ModemSf, int(sf))
+	set(regTxTopATxrxCfg01CodingRate, int(p.Coding))
+	set(regTxTopATxrxCfg01PpmOffset, lowRate(sf, p.DataRate.Bandwidth))
+	set(regTxTopATxrxCfg01PpmOffsetHdrCtrl, 0)
+	set(regTxTopATxrxCfg02ModemEn, 1)
+	set(regTxTopATxrxCfg02Cadrxtx, 2)
+	set(regTxTopATxrxCfg02ImplicitHeader, flag(implicit))
+	set(regTxTopATxrxCfg02CrcEn, flag(!p.NoCRC))
+	set(regTxTopATxrxCfg02FineSynchEn, flag(sf <= 6))
+	set(regTxTopATxrxCfg03PayloadLength, len(p.Payload))
+	set(regTxTopATxrxCfg11ModemStart, 1)
+	set(regTxTopATxrxCfg12PreambleSymbNb, int(preamble&0xFF))
+	set(regTxTopATxrxCfg13PreambleSymbNb, int(preamble>>8))
+	set(regTxTopATxCfg00ChirpLowpass, int(calc.ChirpLowpass(sf)))
+	set(regTxTopATxCfg00Continuous, 0)
+	set(regTxTopATxCfg00ChirpInvert, flag(p.InvertIQ))
+	set(regTxTopAFrameSynch0Peak1Pos, peak1)
+	set(regTxTopAFrameSynch1Peak2Pos, peak2)
+}
+
+// fskDeviation is LoRaWAN's: 25 kHz at 50 kbit/s.
+func fskDeviation(rate uint32) radio.Hertz { return radio.Hertz(rate / 2) }
+
+func (c *Concentrator) setTxFSK(p *radio.TxPacket, kind calc.FrontEnd, set func(field, int)) error {
+	deviation := fskDeviation(p.DataRate.BitRate)
+	dev, err := calc.TxDeviation(deviation)
+	if err != nil {
+		return fault(FaultConfig, err, "FSK deviation")
+	}
+	rate, err := calc.BitRate(p.DataRate.BitRate)
+	if err != nil {
+		return fault(FaultConfig, err, "FSK bit rate")
+	}
+	set(regTxTopATxRffeIfFreqDevHFreqDev, int(dev>>8))
+	set(regTxTopATxRffeIfFreqDevLFreqDev, int(dev&0xFF))
+	if kind == calc.SX1250 {
+		v, err := calc.SX1250Deviation(deviation)
+		if err != nil {
+			return fault(FaultConfig, err, "FSK deviation")
+		}
+		for i := range uint16(3) {
+			c.regs.set(regAgcMcuMcuMailBoxWrDataByte0McuMailBoxWrData.plus(-i), int(v>>(8*i))&0xFF)
+		}
+	}
+	set(regTxTopAAgcTxBwAgcTxBw, 0x80)
+	set(regTxTopAGenCfg0ModulationType, 1)
+	set(regTxTopATxRffeIfCtrlTxIfSrc, 2)
+	set(regTxTopAFskCfg0PktMode, 1)
+	set(regTxTopAFskCfg0CrcEn, flag(!p.NoCRC))
+	set(regTxTopAFskCfg0CrcIbm, 0)
+	set(regTxTopAFskCfg0DcfreeEnc, 2)
+	set(regTxTopAFskModFskGaussianEn, 1)
+	set(regTxTopAFskModFskGaussianSelectBt, 2)
+	set(regTxTopAFskModFskRefPatternEn, 1)
+	word := c.cfg.FSK.syncWord()
+	set(regTxTopAFskModFskRefPatternSize, len(word)-1)
+	for i := range uint16(8) {
+		b := 0
+		if int(i) < len(word) {
+			b = int(word[i])
+		}
+		set(regTxTopAFskRefPatternByte7FskRefPattern.plus(i), b)
+	}
+	set(regTxTopAFskModFskPreambleSeq, 0)
+	set(regTxTopAFskBitRateMsbBitRate, int(rate>>8))
+	set(regTxTopAFskBitRateLsbBitRate, int(rate&0xFF))
+	preamble := preambleOf(p)
+	set(regTxTopAFskPreambleSizeMsbPreambleSize, int(preamble>>8))
+	set(regTxTopAFskPreambleSizeLsbPreambleSize, int(preamble&0xFF))
+	set(regTxTopAFskPktLenPktLength, len(p.Payload))
+	return nil
+}
