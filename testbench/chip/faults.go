@@ -31,6 +31,7 @@ const (
 	AGCWrongEcho   Fault = "agc_wrong_echo"   // the AGC echoes a set-up value wrongly
 	ARBStops       Fault = "arb_stops"        // the ARB never enters its main loop
 	ReceiveStall   Fault = "receive_stall"    // AGC status sticks at 0x14, parity bits set, nothing received
+	StatusStall    Fault = "status_stall"     // the same without the parity bits
 	NeedsReset     Fault = "needs_reset"      // microcontrollers start once for each hardware reset
 	BadCalibration Fault = "bad_calibration"  // SX125x image rejection is never good enough
 	DeadCalibrator Fault = "dead_calibration" // the SX125x calibration program stops answering
@@ -69,7 +70,7 @@ func Faults() []Fault {
 	return []Fault{
 		AbsentLow, AbsentHigh, HeldInReset, WrongBus, BusError, USBSilent, USBUnplugged, USBShort, USBWrongID, NoSensor,
 		ReadBackFlip, LoadParity, RunParity, WrongAGC, WrongARB, AGCDead, ARBDead, AGCStops, AGCWrongEcho, ARBStops,
-		ReceiveStall, NeedsReset, BadCalibration, DeadCalibrator,
+		ReceiveStall, StatusStall, NeedsReset, BadCalibration, DeadCalibrator,
 		NoStandby, NoCrystal, ImageError, NoLock, ListenBusy, ListenDead, ScanStuck, OldPatch,
 		FIFOOverflow, FIFOGarbage, FIFOCorrupt, FIFOTorn, FIFOAbsurd, CounterBackwards, CounterStopped, CounterTorn,
 		NoPPS, TransmitScheduled, TransmitEmitting, TransmitZero,
@@ -78,8 +79,8 @@ func Faults() []Fault {
 
 // Break switches faults on. FIFOGarbage, FIFOCorrupt and USBUnplugged strike
 // once and mend themselves; the others last until [Chip.Mend]. RunParity and
-// ReceiveStall, once mended, are cured only by restarting the microcontrollers,
-// as on real hardware.
+// the stalls strike at once; they are cured only by restarting the
+// microcontrollers, mended or not, as on real hardware.
 func (c *Chip) Break(faults ...Fault) {
 	c.lock()
 	defer c.unlock()
@@ -106,11 +107,12 @@ func (c *Chip) Mend(faults ...Fault) {
 // struck does what a fault does at the moment before it is on.
 func (c *Chip) struck(f Fault) {
 	switch f {
-	case RunParity, ReceiveStall:
+	case RunParity:
 		c.agc.parity, c.arb.parity = true, true
+	case ReceiveStall, StatusStall:
+		c.agc.stalled, c.agc.status = true, 0x14
 		if f == ReceiveStall {
-			c.agc.stalled = true
-			c.agc.status = 0x14
+			c.agc.parity, c.arb.parity = true, true
 		}
 	case HeldInReset:
 		c.reset()

@@ -78,7 +78,7 @@ func (c *Chip) receive(r Reception) Loss {
 // listening says whether the chip as a whole is set up to receive.
 func (c *Chip) listening() bool {
 	const allModems, clocked = 0x0F, ctrlClock
-	return !c.dead() && !c.faults[ReceiveStall] && c.reg[regEnable]&allModems >= 0x0A &&
+	return !c.dead() && c.reg[regEnable]&allModems >= 0x0A &&
 		c.reg[regControl]&clocked != 0 && c.reg[regControl]&ctrlHost == 0 &&
 		c.agc.ready && !c.agc.stalled && c.arb.ready && !c.agc.parity && !c.arb.parity
 }
