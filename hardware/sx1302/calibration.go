@@ -182,7 +182,7 @@ func (c *Concentrator) imageRun(ctx context.Context, chain, sender int) (imageRe
 		return res, err
 	}
 	for s := byte(1); s <= 3; s++ {
-		if _, err := c.ask(ctx, s, s); err != nil {
+		if err := c.move(ctx, s, s); err != nil {
 			return res, err
 		}
 	}
@@ -203,12 +203,21 @@ func (c *Concentrator) imageRun(ctx context.Context, chain, sender int) (imageRe
 	if chain == 1 {
 		done = 0x22
 	}
-	_, err = c.ask(ctx, 8, done)
-	return res, err
+	return res, c.move(ctx, 8, done)
 }
 
-// ask tells the calibration program something and waits for its status.
+// move tells the calibration program something and waits for its status.
+func (c *Concentrator) move(ctx context.Context, cmd, status byte, params ...byte) error {
+	_, err := c.dialogue(ctx, cmd, status, false, params)
+	return err
+}
+
+// ask is move, and returns what the program answers.
 func (c *Concentrator) ask(ctx context.Context, cmd, status byte, params ...byte) (mailbox, error) {
+	return c.dialogue(ctx, cmd, status, true, params)
+}
+
+func (c *Concentrator) dialogue(ctx context.Context, cmd, status byte, answer bool, params []byte) (mailbox, error) {
 	if len(params) == 3 { // byte 0 is not part of these messages
 		c.regs.set(regAgcMcuMcuMailBoxWrDataByte2McuMailBoxWrData, int(params[2]))
 		c.regs.set(regAgcMcuMcuMailBoxWrDataByte1McuMailBoxWrData, int(params[1]))
@@ -219,7 +228,7 @@ func (c *Concentrator) ask(ctx context.Context, cmd, status byte, params ...byte
 	if err := c.tell(ctx, cmd); err != nil {
 		return mailbox{}, err
 	}
-	return c.waitAGC(ctx, status)
+	return c.waitMailbox(ctx, status, answer)
 }
 
 func pair(hi, lo byte) float64 { return float64(uint16(hi)<<8 | uint16(lo)) }
@@ -323,14 +332,14 @@ func (c *Concentrator) carrierRun(ctx context.Context, chain int, dac, mix byte,
 	if err := c.tell(ctx, 0, 0, calToneReg, byte(chain)+2); err != nil {
 		return o, 0, err
 	}
-	type move struct {
+	type turn struct {
 		cmd, status byte
 		params      []byte
 	}
-	for _, s := range []move{
+	for _, s := range []turn{
 		{1, 1, nil}, {2, 2, []byte{0, byte(iq.phi), byte(iq.amp)}}, {3, 3, []byte{0, 0, 0}},
 	} {
-		if _, err := c.ask(ctx, s.cmd, s.status, s.params...); err != nil {
+		if err := c.move(ctx, s.cmd, s.status, s.params...); err != nil {
 			return o, 0, err
 		}
 	}
@@ -359,7 +368,7 @@ func (c *Concentrator) carrierRun(ctx context.Context, chain int, dac, mix byte,
 				next = 0x44
 			}
 		}
-		if _, err := c.ask(ctx, cmd, next); err != nil {
+		if err := c.move(ctx, cmd, next); err != nil {
 			return o, 0, err
 		}
 	}

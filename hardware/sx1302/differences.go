@@ -13,6 +13,7 @@ const (
 	diffBurst  = "bursts"
 	diffFill   = "filled gaps"
 	diffRadio  = "radio register bursts"
+	diffTimer  = "start time before payload"
 	diffOTP    = "reading the OTP"
 )
 
@@ -30,6 +31,8 @@ func Differences() []Difference {
 			"so that one frame does instead of two."},
 		{diffRadio, "Neighbouring registers of an SX1250 are written with one WRITE_REGISTER instead of one each, and fields of one " +
 			"SX1255 or SX1257 register with one write: the chips take both, and each SX1250 command costs a millisecond."},
+		{diffTimer, "A packet's start time is written with its other settings, before its payload: neither means anything " +
+			"before the trigger bit, which comes last."},
 		{diffOTP, "The OTP address register is also written to read the chip's model and unique identifier at the end of the " +
 			"start, which the vendor's library leaves to another program."},
 	}

@@ -105,6 +105,9 @@ func (f *fakeChip) Tx(_ context.Context, w, r []byte) error {
 	return nil
 }
 
+// Set is the reset pin.
+func (f *fakeChip) Set(context.Context, bool) error { return nil }
+
 func (f *fakeChip) pop() byte {
 	if len(f.fifo) == 0 {
 		return 0

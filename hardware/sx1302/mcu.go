@@ -177,26 +177,36 @@ const (
 // 3, 2, 1, 0 that it sends.
 type mailbox struct{ status, m3, m2, m1, m0 byte }
 
-// readMailbox reads status and bytes in one burst.
-func (c *Concentrator) readMailbox(ctx context.Context) (mailbox, error) {
-	const first, last = 0x5781, 0x5790
-	var b [last - first + 1]byte
-	if err := c.link.read(ctx, first, b[:]); err != nil {
+// readMailbox reads the status, and then, in the same go, the bytes.
+func (c *Concentrator) readMailbox(ctx context.Context, bytesToo bool) (mailbox, error) {
+	l := c.link
+	l.begin()
+	i := l.addRead(agcMCU().status, 1, false)
+	if bytesToo {
+		l.addRead(regAgcMcuMcuMailBoxRdDataByte3McuMailBoxRdData.addr(), 4, false)
+	}
+	if err := l.send(ctx); err != nil {
 		return mailbox{}, err
 	}
-	return mailbox{b[0], b[12], b[13], b[14], b[15]}, nil
+	m := mailbox{status: l.frames[i].r[readStart]}
+	if bytesToo {
+		b := l.frames[i+1].r[readStart:]
+		m.m3, m.m2, m.m1, m.m0 = b[0], b[1], b[2], b[3]
+	}
+	return m, nil
 }
 
-// waitAGC waits until the AGC's status has one of the wanted values.
-func (c *Concentrator) waitAGC(ctx context.Context, want ...byte) (mailbox, error) {
+// waitAGC waits until the AGC's status has the wanted value and returns its bytes.
+func (c *Concentrator) waitAGC(ctx context.Context, want byte) (mailbox, error) {
+	return c.waitMailbox(ctx, want, true)
+}
+
+func (c *Concentrator) waitMailbox(ctx context.Context, want byte, bytesToo bool) (mailbox, error) {
 	end := c.clock.Now().Add(mcuTimeout)
 	for {
-		m, err := c.readMailbox(ctx)
-		if err != nil {
+		m, err := c.readMailbox(ctx, bytesToo)
+		if err != nil || m.status == want {
 			return m, err
-		}
-		if bytes.IndexByte(want, m.status) >= 0 {
-			return m, nil
 		}
 		if !c.clock.Now().Before(end) {
 			return m, fault(FaultMCUSilent, nil, "AGC: status %#02x instead of %#02x within %v", m.status, want, mcuTimeout)

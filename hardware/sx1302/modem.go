@@ -376,6 +376,17 @@ func (c *Concentrator) configureTx(ctx context.Context) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
+	// So that the first packet to be sent is not delayed by it.
+	var blocks []uint16
+	for chain := range RFChains {
+		if c.cfg.Radios[chain].TxEnable {
+			d := fieldsOf(chain).tx
+			blocks = append(blocks, regTxTopATxTrigTxTrigDelayed.addr()+d, regTxTopATxRffeIfCtrlTxMode.addr()+d, regTxTopATxrxCfg00ModemSf.addr()+d)
+		}
+	}
+	if err := r.know(ctx, blocks); err != nil {
+		return err
+	}
 	r.set(regTimestampGpsCtrlGpsEn, 1)
 	r.set(regTimestampGpsCtrlGpsPol, 1)
 	return r.flush(ctx)

@@ -120,7 +120,6 @@ func (r *registers) flush(ctx context.Context) error {
 	if len(r.dirty) == 0 {
 		return nil
 	}
-	slices.Sort(r.dirty)
 	if err := r.learn(ctx); err != nil {
 		return err
 	}
@@ -132,6 +131,7 @@ func (r *registers) flush(ctx context.Context) error {
 // addPending appends the pending changes to the access in hand, which the caller
 // sends. All bytes must be known (see learn).
 func (r *registers) addPending() {
+	slices.Sort(r.dirty)
 	for _, a := range r.dirty {
 		i, _ := regIndex(a)
 		r.value[i] = r.value[i]&^r.mask[i] | r.want[i]&r.mask[i]
@@ -163,18 +163,32 @@ func (r *registers) fillable(a, b uint16) bool {
 }
 
 // learn reads the blocks of pending bytes that are neither known nor about to be
-// written whole. A block is a run of listed registers without a hole.
+// written whole.
 func (r *registers) learn(ctx context.Context) error {
-	type block struct {
-		addr  uint16
-		n     int
-		frame int
+	var unknown []uint16
+	slices.Sort(r.dirty)
+	for _, a := range r.dirty {
+		if r.mask[a-regFirst] != 0xFF {
+			unknown = append(unknown, a)
+		}
 	}
+	return r.know(ctx, unknown)
+}
+
+// block is a run of listed registers without a hole.
+type block struct {
+	addr  uint16
+	n     int
+	frame int
+}
+
+// know reads the blocks of those addresses, in rising order, that are not known.
+func (r *registers) know(ctx context.Context, addrs []uint16) error {
 	var blocks []block
 	r.l.begin()
-	for _, a := range r.dirty {
+	for _, a := range addrs {
 		i := int(a) - regFirst
-		if r.state[i]&regKnown != 0 || r.mask[i] == 0xFF {
+		if r.state[i]&regKnown != 0 {
 			continue
 		}
 		if k := len(blocks); k > 0 && int(a) < int(blocks[k-1].addr)+blocks[k-1].n {

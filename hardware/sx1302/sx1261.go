@@ -76,7 +76,7 @@ func (c *Concentrator) startSX1261(ctx context.Context) error {
 	if err := c.patchSX1261(ctx); err != nil {
 		return err
 	}
-	a, b, err := calc.CalibrationBand(c.cfg.Radios[c.cfg.ClockSource].Frequency)
+	a, b, err := calc.CalibrationBand(c.driftCenter())
 	if err != nil {
 		return fault(FaultCalibration, err, "SX1261")
 	}
@@ -231,7 +231,7 @@ func (c *Concentrator) lbtOutcome(ctx context.Context, o order) (res radio.TxRes
 	err = c.withTurn(ctx, func() error {
 		end := c.clock.Now().Add(lbtPatience)
 		for {
-			m, err := c.readMailbox(ctx)
+			m, err := c.readMailbox(ctx, false)
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package sx1302
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"heliograph/hardware/sx1302/calc"
+	"heliograph/radio"
 )
 
 // tracesDir holds recordings of the vendor's library: see testdata/README.md.
@@ -50,6 +52,30 @@ func TestStartUpEqualsVendor(t *testing.T) {
 }
 
 func compareStartUp(t *testing.T, conf []byte, file string) {
+	_, chip := startFake(t, conf)
+	vendor := readTrace(t, file)
+	want, got := newStream(), newStream()
+	want.feed(vendor)
+	got.feed(chip.writes[:untilDone(chip.writes)])
+	got.compare(t, want)
+	t.Logf("%d frames, %d bytes; recording: %d writes; %d events with an effect compared, %d registers, %d filled",
+		chip.frames, chip.bytes, len(vendor), len(want.events), len(want.wrote), got.beyond(t, want))
+}
+
+// startFake starts the driver on a fake chip that suits a configuration file. The
+// SPI transport carries the USB recordings too: the bytes are the same, and the
+// bridge is tested by itself.
+func startFake(t testing.TB, conf []byte) (*Concentrator, *fakeChip) {
+	t.Helper()
+	c, chip := makeFake(t, conf)
+	if err := c.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return c, chip
+}
+
+func makeFake(t testing.TB, conf []byte) (*Concentrator, *fakeChip) {
+	t.Helper()
 	g, err := ParseGlobalConf(conf)
 	if err != nil {
 		t.Fatal(err)
@@ -63,23 +89,24 @@ func compareStartUp(t *testing.T, conf []byte, file string) {
 	if g.Radios[g.ClockSource].Kind != calc.SX1250 {
 		chip.agcVersion, chip.calImage = versionAGC125x, fw.Cal
 	}
-	lbt := &fakeSX1261{chip: chip}
-	// The SPI transport carries the USB recordings too: the bytes are the same,
-	// and the bridge is tested by itself.
-	c, err := New(Options{SPI: chip, SX1261: lbt, Config: g.Config, Firmware: fw, Clock: clock})
+	c, err := New(Options{
+		SPI: chip, SX1261: &fakeSX1261{chip: chip}, Config: g.Config, Firmware: fw, Clock: clock,
+		Pins: Pins{Reset: chip},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Start(context.Background()); err != nil {
+	return c, chip
+}
+
+// setConf is the configuration of one recording.
+func setConf(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "traces", name+"_conf.json"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	vendor := readTrace(t, file)
-	want, got := newStream(), newStream()
-	want.feed(vendor)
-	got.feed(chip.writes[:untilDone(chip.writes)])
-	got.compare(t, want)
-	t.Logf("%d frames, %d bytes; recording: %d writes; %d events with an effect compared, %d registers, %d filled",
-		chip.frames, chip.bytes, len(vendor), len(want.events), len(want.wrote), got.beyond(t, want))
+	return b
 }
 
 // untilDone is where the driver's start ends for the recordings: with the LED.
@@ -92,10 +119,22 @@ func untilDone(ws []write) int {
 	return len(ws)
 }
 
+// muxSX1261 stands for the SX1261 in recordings.
+const muxSX1261 = 9
+
 // fakeSX1261 records commands and answers as a patched SX1261 does.
 type fakeSX1261 struct{ chip *fakeChip }
 
 func (f *fakeSX1261) Tx(_ context.Context, w, r []byte) error {
+	f.chip.mu.Lock()
+	defer f.chip.mu.Unlock()
+	switch {
+	case w[0] == opStatus || w[0] == opDeviceErrors || w[0] == opReadRegister:
+	case w[0] == opWriteRegister && w[1] >= xPatch>>8:
+		f.chip.writes = append(f.chip.writes, write{muxSX1261, 0, "program"})
+	default:
+		f.chip.writes = append(f.chip.writes, write{muxSX1261, 0x10000 | int(w[0]), fmt.Sprintf("%x", w[1:])})
+	}
 	clear(r)
 	if len(r) > 1 {
 		r[1] = standbyStatus
@@ -129,7 +168,8 @@ func readTrace(t *testing.T, file string) []write {
 			t.Fatal(err)
 		}
 		switch r.Op {
-		case "w":
+		case "r":
+		case "w", "rmw": // a bridge's read-modify-write is recorded with the byte written
 			if r.SHA256 != "" {
 				out = append(out, write{0, int(number(t, r.Addr)), "program"})
 				continue
@@ -139,7 +179,14 @@ func readTrace(t *testing.T, file string) []write {
 			}
 		case "cmd":
 			out = append(out, write{r.Mux, 0x10000 | int(number(t, r.Opcode)), r.Hex})
-		case "gpio", "cmd1261": // pins and the SX1261 have tests of their own
+		case "cmd1261":
+			switch op := 0x10000 | int(number(t, cmp.Or(r.Opcode, "0x0D"))); {
+			case r.SHA256 != "":
+				out = append(out, write{muxSX1261, 0, "program"})
+			case op&0xFF != opStatus && op&0xFF != opDeviceErrors && op&0xFF != opReadRegister:
+				out = append(out, write{muxSX1261, op, r.Hex})
+			}
+		case "gpio": // pins have tests of their own
 		default:
 			t.Fatalf("%s: operation %q", file, r.Op)
 		}
@@ -186,6 +233,7 @@ func hasEffect(mux, addr int) bool {
 	case 0x5600, 0x5601, 0x5605, // page, clocks and dialect, enables
 		0x5780, 0x5783, 0x5784, 0x5789, // AGC, radio resets, mailbox byte 3
 		0x57C0, 0x6080, 0x608A, // clock, ARB and its start
+		0x5207, 0x5407, // whether the payload buffer is the host's
 		0x5200, 0x5400, 0x5643, 0x6180: // triggers, LEDs, OTP address
 		return true
 	}
@@ -195,6 +243,8 @@ func hasEffect(mux, addr int) bool {
 func (s *stream) feed(ws []write) {
 	for _, w := range ws {
 		switch {
+		case w.mux == muxSX1261:
+			s.event(fmt.Sprintf("SX1261:%02X %s", w.addr&0xFF, w.data))
 		case w.addr < 0x4000 && w.mux == 0: // program memory: one event, however it is cut
 			s.event(key(0, w.addr&0x2000) + " program")
 		case w.addr == 0x10000|opWriteRegister:
@@ -226,7 +276,12 @@ func (s *stream) event(e string) {
 		return
 	}
 	s.events = append(s.events, e)
-	s.states = append(s.states, maps.Clone(s.state))
+	state := maps.Clone(s.state)
+	if strings.HasPrefix(e, "0:5207=") || strings.HasPrefix(e, "0:5407=") {
+		// Only the payload buffer depends on whose it is.
+		maps.DeleteFunc(state, func(k, _ string) bool { return k[:4] != "0:53" && k[:4] != "0:55" })
+	}
+	s.states = append(s.states, state)
 }
 
 // beyond are the registers that only this stream wrote: filled gaps, which must
@@ -300,4 +355,158 @@ func diffStates(got, want map[string]string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// TestSendEqualsVendor sends the packet of each recording, whose parameters it
+// takes back out of the registers that carry them plainly, and compares every
+// register, including those that follow from them: start delay, trigger, filters,
+// carrier corrections.
+func TestSendEqualsVendor(t *testing.T) {
+	files, _ := filepath.Glob(filepath.Join(tracesDir(), "*_tx.jsonl"))
+	if len(files) == 0 {
+		t.Skipf("no transmissions recorded in %s", tracesDir())
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), "_tx.jsonl")
+		t.Run(name, func(t *testing.T) {
+			conf, err := os.ReadFile(filepath.Join(filepath.Dir(file), name+"_conf.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, chip := startFake(t, conf)
+			vendor := readTrace(t, file)
+			want, got := newStream(), newStream()
+			want.feed(chip.writes)
+			got.feed(chip.writes)
+			want.feed(vendor)
+			p := packetOf(t, c, want, vendor)
+			o, status, err := c.check(&p, false)
+			if err != nil || status != radio.TxOK {
+				t.Fatalf("%+v: %v, %v", p, status, err)
+			}
+			before := len(chip.writes)
+			frames := chip.frames
+			if _, _, err := c.program(context.Background(), o); err != nil {
+				t.Fatal(err)
+			}
+			got.feed(chip.writes[before:])
+			got.compare(t, want)
+			t.Logf("%v at %d with %v: %d frames, recording: %d writes", p.DataRate, p.Frequency, p.Power, chip.frames-frames, len(vendor))
+		})
+	}
+}
+
+// packetOf reads a packet's parameters out of a recording.
+func packetOf(t *testing.T, c *Concentrator, s *stream, vendor []write) radio.TxPacket {
+	t.Helper()
+	chain := 0
+	for _, w := range vendor {
+		if w.mux == 0 && w.addr >= 0x5400 && w.addr < 0x5600 {
+			chain = 1
+		}
+	}
+	d := uint16(chain * chainStride)
+	reg := func(f field) int {
+		v, err := strconv.ParseUint(s.state[key(0, int(f.addr()+d))], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.extract(byte(v))
+	}
+	front := c.cfg.Radios[chain]
+	p := radio.TxPacket{RadioChain: uint8(chain), When: radio.AtTick}
+	n := reg(regTxTopATxrxCfg03PayloadLength)
+	for i := range n {
+		b, err := hex.DecodeString(s.state[key(0, addrTxBuffer+int(d)+i)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Payload = append(p.Payload, b...)
+	}
+	if reg(regTxTopAGenCfg0ModulationType) != 0 {
+		t.Fatal("the recorded packet is not LoRa")
+	}
+	want := uint32(reg(regTxTopATxRffeIfFreqRfHFreqRf)<<16 | reg(regTxTopATxRffeIfFreqRfMFreqRf)<<8 | reg(regTxTopATxRffeIfFreqRfLFreqRf))
+	low, high := 100*radio.MHz, 1100*radio.MHz
+	for low < high { // the lowest frequency with that register
+		mid := (low + high) / 2
+		if v, err := calc.TxFrequency(front.Kind, mid); err == nil && v < want {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	p.Frequency = low
+	sf := radio.SpreadingFactor(reg(regTxTopATxrxCfg00ModemSf))
+	p.DataRate = radio.LoRaRate(sf, 125*radio.KHz<<(reg(regTxTopATxrxCfg00ModemBw)-4))
+	p.Coding = radio.CodingRate(reg(regTxTopATxrxCfg01CodingRate))
+	p.InvertIQ = reg(regTxTopATxCfg00ChirpInvert) == 1
+	p.NoCRC = reg(regTxTopATxrxCfg02CrcEn) == 0
+	p.Preamble = uint16(reg(regTxTopATxrxCfg13PreambleSymbNb)<<8 | reg(regTxTopATxrxCfg12PreambleSymbNb))
+	for _, g := range front.Gains {
+		if int(g.Register(front.Kind)) == reg(regTxTopAAgcTxPwrAgcTxPwr) {
+			p.Power = g.Power
+		}
+	}
+	delay, err := calc.StartDelay(front.Kind, p.DataRate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at uint32
+	for i := range uint16(4) {
+		at = at<<8 | uint32(reg(regTxTopATimerTrigByte3TimerDelayedTrig.plus(i)))
+	}
+	p.Tick = radio.Tick((at + uint32(delay)) / calc.CyclesPerMicro)
+	return p
+}
+
+// TestReceiveRecorded feeds the recorded FIFO contents to the driver.
+func TestReceiveRecorded(t *testing.T) {
+	files, _ := filepath.Glob(filepath.Join(tracesDir(), "*_rx_fetch.jsonl"))
+	if len(files) == 0 {
+		t.Skipf("no receptions recorded in %s", tracesDir())
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), "_rx_fetch.jsonl")
+		t.Run(name, func(t *testing.T) {
+			conf, err := os.ReadFile(filepath.Join(filepath.Dir(file), name+"_conf.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, chip := startFake(t, conf)
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+				var r struct{ Op, Addr, Hex string }
+				if err := json.Unmarshal([]byte(line), &r); err != nil {
+					t.Fatal(err)
+				}
+				if r.Op == "r" && r.Addr == "0x4000" {
+					data, err := hex.DecodeString(r.Hex)
+					if err != nil {
+						t.Fatal(err)
+					}
+					chip.fifo = append(chip.fifo, data...)
+				}
+			}
+			whole := bytes.Clone(chip.fifo)
+			frames := chip.frames
+			packets, err := c.Receive(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range packets {
+				t.Logf("%v %v %v RSSI %v SNR %v offset %d chan %d tick %d: %x", p.Frequency, p.DataRate, p.Coding, p.RSSI, p.SNR, p.Offset, p.IFChannel, p.Tick, p.Payload)
+				if !bytes.Contains(whole, p.Payload) || p.CRC != radio.CRCOK {
+					t.Errorf("packet %+v", p)
+				}
+			}
+			if s := c.Stats(); len(packets) == 0 || s.BadPacket+s.BadPayload+s.Garbage > 0 {
+				t.Errorf("%d packets, %+v", len(packets), s)
+			}
+			t.Logf("%d frames", chip.frames-frames)
+		})
+	}
 }
