@@ -42,11 +42,6 @@ func (c *Chip) when(from time.Time, ticks uint32) time.Time {
 	return t
 }
 
-// ticks is how far the counter gets in d.
-func (c *Chip) ticks(d time.Duration) int64 {
-	return c.elapsed(c.now.Add(d)) - c.elapsed(c.now)
-}
-
 // shown is the counter as the host reads it now.
 func (c *Chip) shown() uint32 {
 	switch {

@@ -47,6 +47,12 @@ func confFiles(t *testing.T) map[string]string {
 // newBoard makes the board that a configuration is for. Nothing is started.
 func newBoard(t *testing.T, conf string, clock *chip.ManualClock, change func(*chip.Config)) board {
 	t.Helper()
+	return boardWith(t, conf, clock, change, func(*sx1302.Config) {})
+}
+
+// boardWith is newBoard with a change to the driver's configuration.
+func boardWith(t *testing.T, conf string, clock *chip.ManualClock, change func(*chip.Config), tune func(*sx1302.Config)) board {
+	t.Helper()
 	text, err := os.ReadFile(conf)
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +61,7 @@ func newBoard(t *testing.T, conf string, clock *chip.ManualClock, change func(*c
 	if err != nil {
 		t.Fatal(err)
 	}
+	tune(&g.Config)
 	r := g.Radios[g.ClockSource]
 	cfg := chip.Config{
 		Model: chip.SX1302, FrontEnd: chip.FrontEnd(r.Kind.String()), EUI: 0x0016C001FF10A235, Clock: clock,

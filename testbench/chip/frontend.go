@@ -1,6 +1,10 @@
 package chip
 
-import "heliograph/radio"
+import (
+	"math"
+
+	"heliograph/radio"
+)
 
 // Bits of RF_EN_A and RF_EN_B.
 const (
@@ -249,5 +253,5 @@ func (f *frontEnd) word(addr int) uint32 {
 
 // listensTo is the centre of an IF of the chain, given its two registers.
 func (c *Chip) listensTo(chain int, ifReg uint16) radio.Hertz {
-	return radio.Hertz(roundHalf(c.fe[chain].centre() + c.intermediate(ifReg)))
+	return radio.Hertz(math.Round(c.fe[chain].centre() + c.intermediate(ifReg)))
 }

@@ -126,6 +126,4 @@ func rawFSK(level float64) byte {
 	return byte(best)
 }
 
-func roundHalf(v float64) float64 { return math.Round(v) }
-
 func clampByte(v float64) byte { return byte(math.Round(min(max(v, 0), 255))) }

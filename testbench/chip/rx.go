@@ -255,12 +255,11 @@ func (c *Chip) packetOf(ch channel, modem byte, r Reception) fifoPacket {
 // the header, so that the host's correction leads to the end of the packet.
 func (c *Chip) stampLoRa(p *fifoPacket, ch channel, rate loraRate, r Reception) {
 	const legacy, fine = 1 << 2, 1 << 3
-	end := c.count(r.End)
 	if c.reg[regBuffer]&legacy != 0 {
-		p.timestamp = end + uint32(rate.endDelay()*32)
+		p.timestamp = c.count(r.End.Add(time.Duration(rate.endDelay()) * time.Microsecond))
 		return
 	}
-	p.timestamp = end - uint32(rate.headerLead()*32)
+	p.timestamp = c.count(r.End.Add(-time.Duration(rate.headerLead()) * time.Microsecond))
 	p.timing = !p.crcBad
 	if c.cfg.Model != SX1303 || ch.number > 7 || c.reg[regMetrics]&fine == 0 || c.fineMask()>>(p.sf-5)&1 == 0 {
 		return
@@ -282,11 +281,11 @@ func (c *Chip) fineMetrics(p *fifoPacket, ch channel, rate loraRate, r Reception
 	if rate.sf < 7 {
 		quarters += 8
 	}
-	before := quarters * int64(64<<rate.sf) // ticks from the end of the preamble to the end of the packet
+	preambleEnd := r.End.Add(-time.Duration(quarters) * time.Duration(2000<<rate.sf))
 	off := float64(rate.preambleTicks())
 	off += off*float64(r.Packet.Offset)/float64(r.Packet.Frequency) + 0.5
-	coarse := int64(int32(p.timestamp-c.count(r.End))) - int64(off) + 2138 // relative to the end of the packet
-	rest := float64(FineLag-before-coarse) + c.fraction(r.End) - notchDelay(ch.ifHz/1000)
+	coarse := int64(int32(p.timestamp-c.count(preambleEnd))) - int64(off) + 2138
+	rest := float64(FineLag-coarse) + c.fraction(preambleEnd) - notchDelay(ch.ifHz/1000)
 	n := 2 * min(int(c.reg[regMaxMetrics]), 32, 4<<min(12-int(p.sf), 3))
 	whole := math.Floor(rest)
 	if n <= 0 || whole < -128 || whole > 127 {
