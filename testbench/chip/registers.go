@@ -79,16 +79,12 @@ const (
 	regTxTimer      = 0x5201 // 4 bytes, most significant first
 	regTxDelay      = 0x5205 // 2 bytes
 	regTxControl    = 0x5207
-	regTxModulation = 0x5209
 	regTxFlags      = 0x520B
-	regTxBandwidth  = 0x520C
 	regTxPower      = 0x520D
 	regTxStatus     = 0x5211
 	regTxSource     = 0x5220
 	regTxGain       = 0x5222
 	regTxFrequency  = 0x5225 // 3 bytes
-	regTxDeviation  = 0x5228 // 2 bytes
-	regTxFSKLength  = 0x5240
 	regTxFSKConfig  = 0x5241
 	regTxFSKPreamb  = 0x5242 // 2 bytes
 	regTxFSKRate    = 0x5244 // 2 bytes
@@ -116,8 +112,6 @@ const (
 	regMailboxIn  = 0x5789 // bytes 3..0, host to microcontroller
 	regMailboxOut = 0x578D // bytes 3..0, microcontroller to host
 
-	regClockSelect = 0x57C0
-
 	regIFFrequency  = 0x5800 // 8 x 2 bytes
 	regRadioSelect  = 0x5810
 	regChannelClock = 0x5820
@@ -138,7 +132,6 @@ const (
 	regServiceModem   = 0x5B21
 	regServiceCoding  = 0x5B22
 	regServiceOptions = 0x5B23
-	regServiceLength  = 0x5B24
 	regServiceSync    = 0x5B2E // 2 bytes
 	regFSKIF          = 0x5B50 // 2 bytes
 	regFSKConfig0     = 0x5B52
