@@ -82,16 +82,12 @@ func faultCases() []faultCase {
 // TestDriverMeetsFaults breaks the chip under the driver, and checks that it
 // notices what and in time, never hangs, and works again after a new start.
 func TestDriverMeetsFaults(t *testing.T) {
-	confs := confFiles(t)
 	for _, tt := range faultCases() {
 		if tt.set == "" {
 			tt.set = "spi_sx1250_eu868"
 		}
 		t.Run(string(tt.fault)+"/"+tt.set+"/"+tt.when, func(t *testing.T) {
-			if confs[tt.set] == "" {
-				t.Skipf("SX1302_TRACES has no %s", tt.set)
-			}
-			meetFault(t, confs[tt.set], tt)
+			meetFault(t, confOf(tt.set), tt)
 		})
 	}
 }

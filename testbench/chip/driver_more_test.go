@@ -12,12 +12,8 @@ import (
 
 // TestDriverFineTime compares fine timestamps with the instants of arrival.
 func TestDriverFineTime(t *testing.T) {
-	conf, ok := confFiles(t)["spi_sx1303_ftime_eu868"]
-	if !ok {
-		t.Skip("SX1302_TRACES has no such set")
-	}
 	clock := chip.NewManualClock(time.Time{})
-	b := newBoard(t, conf, clock, func(c *chip.Config) { c.CrystalPPB = 4321 })
+	b := newBoard(t, confOf("spi_sx1303_ftime_eu868"), clock, func(c *chip.Config) { c.CrystalPPB = 4321 })
 	b.start(t)
 	b.receive(t, clock, 25*time.Second)
 	for i, sf := range []radio.SpreadingFactor{7, 8, 9, 10, 11, 12} {
@@ -51,7 +47,7 @@ func TestDriverFineTime(t *testing.T) {
 // return.
 func TestDriverLosesPulse(t *testing.T) {
 	clock := chip.NewManualClock(time.Time{})
-	b := newBoard(t, confFiles(t)["spi_sx1250_eu868"], clock, nil)
+	b := newBoard(t, confOf("spi_sx1250_eu868"), clock, nil)
 	b.start(t)
 	b.receive(t, clock, 5*time.Second)
 	if err := b.driver.Health(t.Context()); err != nil {
@@ -91,7 +87,7 @@ func TestDriverListensBeforeTalk(t *testing.T) {
 	}
 	noise := -120.0
 	clock := chip.NewManualClock(time.Time{})
-	b := boardWith(t, confFiles(t)["spi_sx1250_eu868"], clock, func(c *chip.Config) {
+	b := boardWith(t, confOf("spi_sx1250_eu868"), clock, func(c *chip.Config) {
 		c.Occupied = func(radio.Hertz, time.Time) float64 { return noise }
 	}, tune)
 	sent := 0
@@ -129,7 +125,7 @@ func TestDriverListensBeforeTalk(t *testing.T) {
 	}
 	for _, f := range []chip.Fault{chip.ListenDead, chip.OldPatch} {
 		clock := chip.NewManualClock(time.Time{})
-		b := boardWith(t, confFiles(t)["spi_sx1250_eu868"], clock, nil, tune)
+		b := boardWith(t, confOf("spi_sx1250_eu868"), clock, nil, tune)
 		b.chip.Break(f)
 		if fault, _ := sx1302.FaultOf(b.driver.Start(t.Context())); fault != sx1302.FaultLBT {
 			t.Errorf("%s: fault %v", f, fault)

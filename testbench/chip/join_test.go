@@ -16,7 +16,7 @@ import (
 // TestLiveEther runs two drivers on two chips on the clock of package time, one
 // transmitting to the other through a live ether.
 func TestLiveEther(t *testing.T) {
-	conf := confFiles(t)["spi_sx1250_eu868"]
+	conf := confOf("spi_sx1250_eu868")
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		e := ether.New(weather)

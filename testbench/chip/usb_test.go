@@ -56,9 +56,13 @@ func (u *usbWire) ask(kind byte, payload []byte) (ack byte, answer []byte) {
 	return head[3], answer
 }
 
-func (u *usbWire) frame(w []byte) []byte {
+func (u *usbWire) frame(w []byte) []byte  { u.t.Helper(); return u.to(0, w) }
+func (u *usbWire) listen(w []byte) []byte { u.t.Helper(); return u.to(1, w) }
+
+// to clocks a frame on one of the bridge's chip selects.
+func (u *usbWire) to(target byte, w []byte) []byte {
 	u.t.Helper()
-	ack, answer := u.ask(u.spi, append([]byte{7, 1, 0, byte(len(w) >> 8), byte(len(w))}, w...))
+	ack, answer := u.ask(u.spi, append([]byte{7, 1, target, byte(len(w) >> 8), byte(len(w))}, w...))
 	if ack != u.spi+0x40 || len(answer) != 5+len(w) || answer[0] != 7 || answer[2] != 0 {
 		u.t.Fatalf("SPI request answered with type %#x, % x", ack, answer[:min(len(answer), 8)])
 	}
