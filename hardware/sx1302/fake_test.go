@@ -33,6 +33,12 @@ type fakeChip struct {
 	deaf           map[uint16]bool // addresses that read as 0 whatever happens
 	freeze         bool            // microcontrollers never answer
 	parity         bool
+	stuckMode      byte // what an SX1250's mode stays at
+	imageError     bool
+	noLock         bool
+	emit           bool // armed packets go on air
+	stuckTx        bool // and cannot be aborted
+	onTrigger      func()
 }
 
 // write is one byte that came into effect, or one radio command.
@@ -58,11 +64,17 @@ func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
 
 func newFakeChip(clock *fakeClock) *fakeChip {
 	f := &fakeChip{clock: clock, version: 0x10, model: 0x02, agcVersion: versionAGC1250, start: clock.now}
+	f.reset()
+	return f
+}
+
+// reset is the chip's reset. The recordings' emulator keeps the radios as they are.
+func (f *fakeChip) reset() {
 	for i := 0; i < len(resetImage); i += 4 {
 		f.mem[int(resetImage[i])<<8|int(resetImage[i+1])] = resetImage[i+2]
 	}
 	f.tx = [2]byte{txFree, txFree}
-	return f
+	f.start = f.clock.Now()
 }
 
 func (f *fakeChip) Tx(_ context.Context, w, r []byte) error {
@@ -98,7 +110,7 @@ func (f *fakeChip) Tx(_ context.Context, w, r []byte) error {
 		f.writes = append(f.writes, write{int(w[0]), int(w[1] & 0x7F), fmt.Sprintf("%02x", w[2])})
 	default:
 		r[2] = f.radio[w[0]-1][w[1]&0x3F]
-		if w[1] == fxModeStatus {
+		if w[1] == fxModeStatus && !f.noLock {
 			r[2] = 3
 		}
 	}
@@ -106,7 +118,14 @@ func (f *fakeChip) Tx(_ context.Context, w, r []byte) error {
 }
 
 // Set is the reset pin.
-func (f *fakeChip) Set(context.Context, bool) error { return nil }
+func (f *fakeChip) Set(_ context.Context, high bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if high {
+		f.reset()
+	}
+	return nil
+}
 
 func (f *fakeChip) pop() byte {
 	if len(f.fifo) == 0 {
@@ -140,10 +159,16 @@ func (f *fakeChip) put(a int, b byte) {
 	case a == 0x5200 || a == 0x5400:
 		chain := (a - 0x5200) / 0x200
 		switch {
-		case b&7 == 0:
+		case b&7 == 0 && !f.stuckTx:
 			f.tx[chain] = txFree
-		case f.mem[0x5780]&4 == 0:
+		case b&7 != 0 && f.mem[0x5780]&4 == 0:
 			f.tx[chain] = 0x91
+			if f.emit {
+				f.tx[chain] = 0x30
+			}
+			if f.onTrigger != nil {
+				f.onTrigger()
+			}
 		}
 	}
 }
@@ -249,8 +274,14 @@ func (f *fakeChip) command(mux int, op byte, params, in []byte) {
 	if m == 0 {
 		m = 2
 	}
+	if f.stuckMode != 0 {
+		m = f.stuckMode
+	}
 	clear(in)
 	in[0] = m<<4 | 2
+	if op == opDeviceErrors && f.imageError {
+		in[2] = imageCalibrationError
+	}
 }
 
 // syntheticImage is a program with valid parity that is nobody's.

@@ -1,6 +1,7 @@
 package sx1302
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -31,7 +32,7 @@ func ParseGlobalConf(b []byte) (GlobalConf, error) {
 	if len(b) > MaxGlobalConf {
 		return GlobalConf{}, bad("file has %d bytes, more than %d", len(b), MaxGlobalConf)
 	}
-	plain, err := stripComments(b)
+	plain, err := stripComments(bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF")))
 	if err != nil {
 		return GlobalConf{}, err
 	}
@@ -70,14 +71,14 @@ func stripComments(b []byte) ([]byte, error) {
 				}
 			}
 		case c == '/' && i+1 < len(out) && out[i+1] == '*':
-			n := strings.Index(string(out[i+2:]), "*/")
+			n := bytes.Index(out[i+2:], []byte("*/"))
 			if n < 0 {
 				return nil, bad("global_conf: comment without end")
 			}
 			blank(out[i : i+n+4])
 			i += n + 3
 		case c == '/' && i+1 < len(out) && out[i+1] == '/':
-			n := strings.IndexByte(string(out[i:]), '\n')
+			n := bytes.IndexByte(out[i:], '\n')
 			if n < 0 {
 				n = len(out) - i
 			}

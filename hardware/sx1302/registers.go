@@ -91,8 +91,12 @@ func (r *registers) forget() {
 	r.dirty = r.dirty[:0]
 }
 
-// set changes a field in the copy. The value's low bits count.
+// set changes a field in the copy. The value's low bits count; a read-only field
+// stays as it is.
 func (r *registers) set(f field, v int) {
+	if f.readOnly() {
+		return
+	}
 	i, _ := regIndex(f.addr())
 	if r.mask[i] == 0 {
 		r.dirty = append(r.dirty, f.addr())

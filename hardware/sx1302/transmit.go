@@ -170,19 +170,22 @@ func (c *Concentrator) approach(ctx context.Context, at radio.Tick) (radio.TxSta
 // waits for its start.
 func (c *Concentrator) transmit(ctx context.Context, o order) (radio.TxResult, error) {
 	chain := int(o.p.RadioChain)
-	if res, done, err := c.arm(ctx, o); done || err != nil {
-		return res, err
+	res, done, err := c.arm(ctx, o)
+	if done && err == nil {
+		return res, nil
 	}
-	wait := startSlack
-	switch o.p.When {
-	case radio.AtTick:
-		if now, ok := c.Now(); ok {
-			wait += o.p.Tick.Sub(now).Duration()
+	if err == nil {
+		wait := startSlack
+		switch o.p.When {
+		case radio.AtTick:
+			if now, ok := c.Now(); ok {
+				wait += o.p.Tick.Sub(now).Duration()
+			}
+		case radio.AtGPS:
+			wait += ppsPatience
 		}
-	case radio.AtGPS:
-		wait += ppsPatience
+		res, err = c.confirm(ctx, o, wait)
 	}
-	res, err := c.confirm(ctx, o, wait)
 	if err != nil || res.Status != radio.TxOK {
 		// Nobody waits for this packet any more, so it must not go on air.
 		quiet, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*abortTime)

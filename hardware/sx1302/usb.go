@@ -160,9 +160,7 @@ func (b *bridge) exchange(ctx context.Context, cmd byte) ([]byte, error) {
 	if err := b.port.SetReadDeadline(deadline); err != nil {
 		return nil, b.fail(fault(FaultBridge, err, "deadline"))
 	}
-	// A context that is cancelled in the middle wakes the reader.
-	stop := context.AfterFunc(ctx, func() { _ = b.port.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer b.wakeOn(ctx)()
 	if _, err := b.port.Write(b.out); err != nil {
 		return nil, b.fail(fault(FaultBridge, err, "write command %#02x", cmd))
 	}
@@ -186,12 +184,32 @@ func (b *bridge) exchange(ctx context.Context, cmd byte) ([]byte, error) {
 	return body, nil
 }
 
+// wakeOn makes a Read end when ctx does, until the returned function is called.
+func (b *bridge) wakeOn(ctx context.Context) func() {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	port, woken := b.port, make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		_ = port.SetReadDeadline(time.Unix(1, 0))
+	})
+	return func() {
+		if !stop() {
+			<-woken // or it would hit the next exchange
+		}
+	}
+}
+
 // broken turns a failed read into the context's error or a fault. Either way the
 // stream is out of step.
 func (b *bridge) broken(ctx context.Context, err error, cmd byte) error {
 	e := b.fail(fault(FaultBridge, err, "no whole answer to command %#02x", cmd))
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
+		return context.DeadlineExceeded // the port's clock was faster than ctx's
 	}
 	return e
 }

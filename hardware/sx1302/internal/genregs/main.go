@@ -133,7 +133,7 @@ func generate(table []byte) ([]byte, error) {
 	b.WriteString("// Each constant ends with its source: the line of registers.csv, with the name there.\n")
 	b.WriteString("const (\n")
 	for _, f := range rows {
-		fmt.Fprintf(&b, "\t%s field = %#x<<addrShift | %d<<offShift | %d<<widthShift | %s%s%#x // registers.csv:%d %s\n",
+		fmt.Fprintf(&b, "\t%s field = %#x<<addrShift + %d<<offShift + %d<<widthShift + %s%s%#x // registers.csv:%d %s\n",
 			goName(f.name), f.addr, f.offset, f.width,
 			flagText(f.signed, "signedFlag"), flagText(f.readOnly, "readOnlyFlag"), f.def, f.line, f.name)
 	}
@@ -148,7 +148,7 @@ func generate(table []byte) ([]byte, error) {
 
 func flagText(on bool, name string) string {
 	if on {
-		return name + " | "
+		return name + " + "
 	}
 	return ""
 }

@@ -50,8 +50,8 @@ func TestGenerate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"regAgcMcuX field = 0x5780<<addrShift | 4<<offShift | 3<<widthShift | signedFlag | readOnlyFlag | 0x7 // registers.csv:2 AGC_MCU_X",
-		"regAgcMcuY field = 0x5780<<addrShift | 0<<offShift | 4<<widthShift | 0x5",
+		"regAgcMcuX field = 0x5780<<addrShift + 4<<offShift + 3<<widthShift + signedFlag + readOnlyFlag + 0x7 // registers.csv:2 AGC_MCU_X",
+		"regAgcMcuY field = 0x5780<<addrShift + 0<<offShift + 4<<widthShift + 0x5",
 		`"\x57\x80\x75\x70"`,
 	} {
 		if !strings.Contains(string(src), want) {
