@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -29,8 +30,7 @@ type Options struct {
 	Config   Config
 	Firmware Firmware
 
-	// Poll is how often Receive looks into the FIFO; 0 means 10 ms. The FIFO
-	// holds about a second of full traffic.
+	// Poll is how often Receive looks into the FIFO of 4096 bytes; 0 means 10 ms.
 	Poll time.Duration
 
 	// Celsius is taken for the temperature of boards without a sensor; 0 means 25.
@@ -43,7 +43,7 @@ type Options struct {
 // Chip is what a concentrator turned out to be when it was started.
 type Chip struct {
 	Version byte   // 0x10 SX1302, 0x12 SX1303 boards
-	Model   byte   // 0x02 SX1302, 0x03 SX1303
+	Model   byte   // 0x03 SX1303
 	EUI     uint64 // unique identifier from its one-time programmable memory
 }
 
@@ -79,26 +79,27 @@ type Concentrator struct {
 	log   *slog.Logger
 	poll  time.Duration
 	dac   bus.I2C
-	lbt   bool // an SX1261 can be reached
+	lbt   bool // the SX1261 is in use
 
 	turn chan struct{} // holds one token: whose turn it is
 
 	// Below is only touched in turn.
-	front   [RFChains]fxShadow
-	offsets [RFChains][]iqOffset
-	ifError [IFChains]radio.Hertz
-	started bool
-	chip    Chip
-	rx      receiver
-	count   calc.Counter
-	pps     calc.PPS
-	epoch   time.Time // host time 0 of the counter
-	due     time.Time // of the next counter reading
-	celsius float64
-	heat    time.Time // of the next temperature reading
-	usual   float64
-	tx      [RFChains]transmission
-	watch   watch
+	front    [RFChains]fxShadow
+	offsets  [RFChains][]iqOffset
+	ifError  [IFChains]radio.Hertz
+	started  bool
+	chip     Chip
+	rx       receiver
+	count    calc.Counter
+	pps      calc.PPS
+	epoch    time.Time // host time 0 of the counter
+	due      time.Time // of the next counter reading
+	celsius  float64
+	heat     time.Time // of the next temperature reading
+	usual    float64
+	tx       [RFChains]transmission
+	watch    watch
+	scanning bool // the SX1261 belongs to Spectrum
 
 	mu    sync.Mutex // guards what follows, never across I/O
 	now   calc.Cycles
@@ -199,7 +200,7 @@ func (c *Concentrator) Start(ctx context.Context) error {
 		return err
 	}
 	c.started = true
-	c.log.InfoContext(ctx, "concentrator started", "chip", c.chip.String(), "version", c.chip.Version, "eui", c.chip.EUI)
+	c.log.InfoContext(ctx, "concentrator started", "chip", c.chip.String(), "version", c.chip.Version, "eui", fmt.Sprintf("%016x", c.chip.EUI))
 	return nil
 }
 
@@ -216,7 +217,7 @@ func (c *Concentrator) forget() {
 	c.epoch = c.clock.Now()
 	c.due, c.heat = time.Time{}, time.Time{}
 	c.watch = watch{lastPPS: c.epoch}
-	c.celsius = c.usual
+	c.celsius, c.scanning = c.usual, false
 	c.mu.Lock()
 	c.nowOK = false
 	c.mu.Unlock()
@@ -289,12 +290,22 @@ func (c *Concentrator) identify(ctx context.Context) error {
 	return nil
 }
 
-// otp reads one byte of the one-time programmable memory.
-func (c *Concentrator) otp(ctx context.Context, addr byte) (byte, error) {
-	if err := c.link.write(ctx, regOtpByteAddrAddr.addr(), []byte{addr}); err != nil {
-		return 0, err
+// otp reads bytes of the one-time programmable memory, in one go.
+func (c *Concentrator) otp(ctx context.Context, addrs ...byte) ([]byte, error) {
+	l := c.link
+	l.begin()
+	for _, a := range addrs {
+		l.addWrite(regOtpByteAddrAddr.addr(), []byte{a})
+		l.addRead(regOtpRdDataRdData.addr(), 1, false)
 	}
-	return c.link.readByte(ctx, regOtpRdDataRdData.addr())
+	if err := l.send(ctx); err != nil {
+		return nil, err
+	}
+	out := make([]byte, len(addrs))
+	for i := range out {
+		out[i] = l.frames[2*i+1].r[readStart]
+	}
+	return out, nil
 }
 
 const otpModel = 0xD0
@@ -308,27 +319,19 @@ func (c *Concentrator) checkModel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.chip.Model = m; m != modelSX1303 {
-		return fault(FaultModel, nil, "model %#02x has no fine timestamps", m)
+	if c.chip.Model = m[0]; m[0] != modelSX1303 {
+		return fault(FaultModel, nil, "model %#02x has no fine timestamps", m[0])
 	}
 	return nil
 }
 
 // readChip completes the chip's description.
 func (c *Concentrator) readChip(ctx context.Context) error {
-	var eui [8]byte
-	for i := range eui {
-		b, err := c.otp(ctx, byte(i))
-		if err != nil {
-			return err
-		}
-		eui[i] = b
-	}
-	m, err := c.otp(ctx, otpModel)
+	b, err := c.otp(ctx, 0, 1, 2, 3, 4, 5, 6, 7, otpModel)
 	if err != nil {
 		return err
 	}
-	c.chip.Model, c.chip.EUI = m, binary.BigEndian.Uint64(eui[:])
+	c.chip.EUI, c.chip.Model = binary.BigEndian.Uint64(b), b[8]
 	return nil
 }
 

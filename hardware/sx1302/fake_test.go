@@ -50,15 +50,20 @@ type write struct {
 
 // fakeClock runs only when somebody sleeps.
 type fakeClock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu    sync.Mutex
+	now   time.Time
+	after func(time.Time) // told the time after every sleep
 }
 
 func (c *fakeClock) Now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.now }
 func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()
 	c.now = c.now.Add(d)
+	now := c.now
 	c.mu.Unlock()
+	if c.after != nil {
+		c.after(now)
+	}
 	return ctx.Err()
 }
 

@@ -29,8 +29,8 @@ type watch struct {
 // Health looks once for everything that can go wrong without being noticed:
 // a parity error of a microcontroller, the receiver's silent stall, a chip that
 // was reset or replaced behind the driver's back, a counter that stands still,
-// jumps or runs backwards, and the loss of the pulse per second. Receive does the
-// same on its own every [WatchEvery], except for the pulse, without which
+// jumps or runs backwards, and the loss of a pulse per second that was there.
+// Receive does the same on its own every [WatchEvery], except for the pulse, without which
 // reception goes on. The result is an [*Error], or ctx's error.
 func (c *Concentrator) Health(ctx context.Context) error {
 	return c.withTurn(ctx, func() error {
@@ -44,7 +44,7 @@ func (c *Concentrator) Health(ctx context.Context) error {
 			return err
 		}
 		now := c.clock.Now()
-		if since := now.Sub(c.watch.lastPPS); since > PPSLost {
+		if since := now.Sub(c.watch.lastPPS); c.pps.Seen() > 1 && since > PPSLost {
 			return fault(FaultPPS, nil, "the last one came %v ago", since.Round(time.Second))
 		}
 		return nil

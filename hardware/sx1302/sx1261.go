@@ -204,7 +204,7 @@ func (c *Concentrator) listen(ctx context.Context, o order) (free bool, err erro
 		return true, nil
 	}
 	ch, ok := c.lbtChannel(o)
-	if !ok {
+	if !ok || c.scanning {
 		return false, nil
 	}
 	scans, err := calc.ListenScans(ch.Scan)
@@ -270,50 +270,79 @@ type Level struct {
 }
 
 // Spectrum measures the level on a frequency n times with the SX1261 and counts
-// how often each level was seen. Listening to packets goes on meanwhile; sending
-// does not.
+// how often each level was seen. Receive and Send go on meanwhile, except that
+// what has to listen before it talks is refused as busy.
 func (c *Concentrator) Spectrum(ctx context.Context, f radio.Hertz, n uint16) ([]Level, error) {
 	if !c.lbt {
 		return nil, bad("spectrum: this board's SX1261 is not enabled")
 	}
-	var out []Level
+	mine := false
 	err := c.withTurn(ctx, func() error {
-		if !c.started {
+		switch {
+		case !c.started:
 			return fault(FaultNoChip, nil, "the concentrator is not started")
+		case c.scanning:
+			return fault(FaultLBT, nil, "another spectral scan is running")
 		}
-		if err := c.xReceive(ctx, f, 125*radio.KHz); err != nil {
-			return err
-		}
-		if _, err := c.x(ctx, opScan, byte(n>>8), byte(n), 0x0B, 0, 0, 0, 0, 0, 0); err != nil {
-			return err
-		}
-		var err error
-		if out, err = c.scanResult(ctx); err != nil {
-			return err
-		}
-		return c.xIdle(ctx)
+		c.scanning, mine = true, true
+		return c.startScan(ctx, f, n)
 	})
-	return out, err
-}
-
-// scanResult waits for a scan's end and reads its counts.
-func (c *Concentrator) scanResult(ctx context.Context) ([]Level, error) {
-	const done, aborted = 0xFF, 0xF0
+	if !mine {
+		return nil, err
+	}
+	if err != nil {
+		return nil, c.endScan(ctx, err)
+	}
 	end := c.clock.Now().Add(scanPatience)
 	for {
-		s, err := c.xRead(ctx, xScanState, 1)
-		if err != nil {
-			return nil, err
-		}
-		if s[0] == done {
-			break
-		}
-		if s[0] == aborted || !c.clock.Now().Before(end) {
-			return nil, fault(FaultLBT, nil, "spectral scan ended in state %#02x", s[0])
+		var levels []Level
+		err := c.withTurn(ctx, func() (err error) { levels, err = c.scanResult(ctx, end); return err })
+		if err != nil || levels != nil {
+			return levels, c.endScan(ctx, err)
 		}
 		if err := c.sleep(ctx, radioStateTime); err != nil {
-			return nil, err
+			return nil, c.endScan(ctx, err)
 		}
+	}
+}
+
+func (c *Concentrator) startScan(ctx context.Context, f radio.Hertz, n uint16) error {
+	if err := c.xReceive(ctx, f, 125*radio.KHz); err != nil {
+		return err
+	}
+	_, err := c.x(ctx, opScan, byte(n>>8), byte(n), 0x0B, 0, 0, 0, 0, 0, 0)
+	return err
+}
+
+// endScan gives the SX1261 back and returns why the scan ended, or why that failed.
+func (c *Concentrator) endScan(ctx context.Context, cause error) error {
+	quiet, cancel := context.WithTimeout(context.WithoutCancel(ctx), lbtPatience)
+	defer cancel()
+	err := c.withTurn(quiet, func() error {
+		if !c.scanning || !c.started {
+			return nil
+		}
+		c.scanning = false
+		return c.xIdle(quiet)
+	})
+	if cause != nil {
+		return cause
+	}
+	return err
+}
+
+// scanResult reads a scan's counts; they are nil while it runs.
+func (c *Concentrator) scanResult(ctx context.Context, end time.Time) ([]Level, error) {
+	const done, aborted = 0xFF, 0xF0
+	s, err := c.xRead(ctx, xScanState, 1)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case s[0] == aborted || s[0] != done && !c.clock.Now().Before(end):
+		return nil, fault(FaultLBT, nil, "spectral scan ended in state %#02x", s[0])
+	case s[0] != done:
+		return nil, nil
 	}
 	b, err := c.xRead(ctx, xScanResult, 2*SpectrumLevels)
 	if err != nil {
