@@ -168,7 +168,15 @@ func TestSend(t *testing.T) {
 	if res, err := c.Send(ctx, p); err != nil || res.Status != radio.TxOK {
 		t.Errorf("immediate: %+v, %v", res, err)
 	}
-	if s := c.Stats(); s.Sent != 2 {
+	// Another one waits for its end.
+	began := chip.clock.Now()
+	if res, err := c.Send(ctx, p); err != nil || res.Status != radio.TxOK {
+		t.Errorf("immediate, again: %+v, %v", res, err)
+	}
+	if d := chip.clock.Now().Sub(began); d < 100*time.Millisecond || d > 250*time.Millisecond {
+		t.Errorf("waited %v for a packet of 144 ms", d)
+	}
+	if s := c.Stats(); s.Sent != 3 {
 		t.Errorf("%+v", s)
 	}
 }

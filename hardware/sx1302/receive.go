@@ -293,7 +293,6 @@ const duplicateSpan = 24
 // dedup drops the copies of packets that came from two demodulators, keeping the
 // better one, and sorts by tick (d.6).
 func (c *Concentrator) dedup(ps []radio.RxPacket) []radio.RxPacket {
-	slices.SortStableFunc(ps, func(a, b radio.RxPacket) int { return cmp.Compare(a.Tick, b.Tick) })
 	kept := ps[:0]
 	for _, p := range ps {
 		i := slices.IndexFunc(kept, func(q radio.RxPacket) bool { return samePacket(p, q) })
@@ -306,6 +305,7 @@ func (c *Concentrator) dedup(ps []radio.RxPacket) []radio.RxPacket {
 			kept[i] = p
 		}
 	}
+	slices.SortStableFunc(kept, func(a, b radio.RxPacket) int { return cmp.Compare(a.Tick, b.Tick) })
 	return kept
 }
 

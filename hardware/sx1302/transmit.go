@@ -54,8 +54,8 @@ type order struct {
 
 // Send transmits a packet and waits until it is known to be on air, or not. A
 // packet that cannot be sent is a result with its reason, not an error; an error
-// is ctx's or an [*Error]. A packet for a tick is programmed shortly before. A
-// packet for a GPS time is sent at the next pulse per second, so hand it over
+// is ctx's or an [*Error]. A packet to be sent at once waits for the end of one that
+// is on air. A packet for a tick is programmed shortly before. A packet for a GPS time is sent at the next pulse per second, so hand it over
 // within the second before.
 func (c *Concentrator) Send(ctx context.Context, p radio.TxPacket) (radio.TxResult, error) {
 	return c.send(ctx, p, false)
@@ -77,6 +77,12 @@ func (c *Concentrator) send(ctx context.Context, p radio.TxPacket, implicit bool
 		}
 	}
 	res, err := c.transmit(ctx, o)
+	for p.When == radio.Immediate && err == nil && res.Status == radio.TxCollisionPacket {
+		// As soon as the radio can: when the packet that is on air has ended.
+		if err = c.whenFree(ctx, int(p.RadioChain)); err == nil {
+			res, err = c.transmit(ctx, o)
+		}
+	}
 	c.note(func(s *Stats) {
 		if err == nil && res.Status == radio.TxOK {
 			s.Sent++
@@ -85,6 +91,21 @@ func (c *Concentrator) send(ctx context.Context, p radio.TxPacket, implicit bool
 		}
 	})
 	return res, err
+}
+
+// whenFree waits until a chain is likely to be free.
+func (c *Concentrator) whenFree(ctx context.Context, chain int) error {
+	wait := startSlack
+	err := c.withTurn(ctx, func() error {
+		if t := c.tx[chain]; !t.busy {
+			wait = max(t.until.Sub(c.clock.Now()), time.Microsecond)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.clock.Sleep(ctx, wait)
 }
 
 // check refuses what this concentrator cannot send.
