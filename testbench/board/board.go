@@ -93,7 +93,7 @@ func Firmware(cfg *sx1302.Config) sx1302.Firmware {
 	}
 	image := func(p chip.Program) []byte { return chip.SyntheticFirmware(p, p.Version()) }
 	return sx1302.Firmware{
-		AGC: image(agc), ARB: image(chip.ProgramARB), Cal: image(chip.ProgramCalibrate), SX1261: make([]byte, 1544),
+		AGC: image(agc), ARB: image(chip.ProgramARB), Cal: image(chip.ProgramCalibrate), SX1261: chip.SyntheticPatch(),
 	}
 }
 
@@ -138,4 +138,19 @@ func levels(gains []calc.Gain) []chip.TxLevel {
 		out = append(out, chip.TxLevel{PA: min(g.PA, 1), Index: g.PowerIndex, Power: g.Power})
 	}
 	return out
+}
+
+// Of makes the board that a packet forwarder's configuration is for.
+func Of(g sx1302.GlobalConf, cfg Config) (*Board, error) {
+	cfg.Radio, cfg.USB = &g.Config, g.USB
+	switch g.Radios[g.ClockSource].Kind {
+	case calc.SX1255:
+		cfg.Chip.FrontEnd = chip.SX1255
+	case calc.SX1257:
+		cfg.Chip.FrontEnd = chip.SX1257
+	}
+	if g.Fine != sx1302.FineOff {
+		cfg.Chip.Model = chip.SX1303
+	}
+	return New(cfg)
 }

@@ -22,6 +22,7 @@ const usage = `bench runs Heliograph's testbench.
 
   bench network    a city of hotspots, until Ctrl-C
   bench smoke      one short epoch without a screen, then one line of JSON
+  bench chip       a simulated concentrator that any program can open
   bench setup      install the Solana VM's npm packages, which the others do too
 
 Each takes --help. Exit codes: 0 done, 1 failed, 2 wrong usage.
@@ -49,13 +50,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = runNetwork(ctx, args[1:], stdout)
 	case "smoke":
 		err = runSmoke(ctx, args[1:], stdout, stderr)
+	case "chip":
+		err = runChip(ctx, args[1:], stdout)
 	case "setup":
 		err = runSetup(ctx, args[1:], stdout)
 	case "help", "--help", "-h":
 		fmt.Fprint(stdout, usage)
 		return 0
 	default:
-		err = usageError{fmt.Errorf("no command %q: there are network, smoke and setup; see bench --help", args[0])}
+		err = usageError{fmt.Errorf("no command %q: there are network, smoke, chip and setup; see bench --help", args[0])}
 	}
 	var wrong usageError
 	switch {
