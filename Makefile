@@ -10,7 +10,9 @@ RUN_DIR ?= .run/network
 FRESH ?=
 FUZZTIME ?= 5s
 
-.PHONY: help run smoke test test-long fuzz-short bench lint generate build setup clean
+GO_BENCH = $(GO) run ./testbench/cmd/bench
+
+.PHONY: help run smoke bus-work chip-faults test test-long fuzz-short bench lint generate build setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +31,12 @@ run: build setup ## show the network: a city of hotspots, an oracle, payouts on 
 
 smoke: build setup ## one short epoch without a terminal; ends with a line of JSON
 	@$(BIN)/bench smoke
+
+bus-work: ## what a concentrator costs on its bus, beside the vendor's driver; ends with a line of JSON
+	@$(GO_BENCH) bus-work
+
+chip-faults: ## every fault of a concentrator, and what the hotspot makes of it; ends with a line of JSON
+	@$(GO_BENCH) chip-faults
 
 test: setup ## the tests, under five minutes on two cores
 	$(GO) vet ./...

@@ -14,9 +14,10 @@ import (
 // out what the queue says.
 type lane struct {
 	radio *Radio
-	wake  chan struct{} // something changed; holds one token
 
 	mu      sync.Mutex // never held across I/O
+	changed bool       // since the loop last looked
+	wake    context.CancelFunc
 	queue   *txqueue.Queue
 	waiting map[txqueue.ID]chan txqueue.Report
 	flight  flight
@@ -33,14 +34,32 @@ func newLane(r *Radio, cfg txqueue.Config) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lane{radio: r, queue: q, wake: make(chan struct{}, 1), waiting: map[txqueue.ID]chan txqueue.Report{}}, nil
+	return &lane{radio: r, queue: q, waiting: map[txqueue.ID]chan txqueue.Report{}}, nil
 }
 
+// signal makes the loop look again.
 func (l *lane) signal() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changed = true; l.wake != nil {
+		l.wake()
 	}
+}
+
+// rest waits for d, for a signal, or until ctx ends.
+func (l *lane) rest(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l.mu.Lock()
+	l.wake = cancel
+	changed := l.changed
+	l.mu.Unlock()
+	if !changed {
+		_ = l.radio.clock.Sleep(ctx, d) // why it ended does not matter
+	}
+	l.mu.Lock()
+	l.wake, l.changed = nil, false
+	l.mu.Unlock()
 }
 
 // Send implements concentrator.Concentrator: it queues the packet and waits until
@@ -128,21 +147,13 @@ func (l *lane) run(ctx context.Context) {
 	var sending sync.WaitGroup
 	defer sending.Wait()
 	defer l.flush()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
+	for ctx.Err() == nil {
 		p, sendCtx, wait := l.step(ctx)
 		if p != nil {
 			sending.Go(func() { l.transmit(sendCtx, p) })
 			continue // the queue has set a new time to wake at
 		}
-		timer.Reset(wait)
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.wake:
-		case <-timer.C:
-		}
+		l.rest(ctx, wait)
 	}
 }
 
@@ -191,9 +202,7 @@ func (l *lane) transmit(ctx context.Context, p *txqueue.Program) {
 	}
 	if err != nil {
 		res = radio.TxResult{Status: radio.TxFailed}
-		if ctx.Err() == nil {
-			l.radio.report(err)
-		}
+		l.radio.report(err)
 	}
 	l.mu.Lock()
 	if l.flight.id == p.ID { // else the queue has given this one up

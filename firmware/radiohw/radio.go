@@ -16,6 +16,10 @@ import (
 const (
 	minLead = txqueue.DefaultStart + txqueue.DefaultMargin + txqueue.DefaultBus
 	asSoon  = radio.Micros(30_000) // for packets without a time
+
+	// The driver notices by itself when a packet does not start or end, and takes
+	// up to three seconds to stop it; until then it must not be disturbed.
+	grace = radio.Micros(5_000_000)
 )
 
 // Config of a [Radio].
@@ -46,12 +50,14 @@ type Radio struct {
 	log   *slog.Logger
 	lanes [sx1302.RFChains]*lane // nil for a chain that cannot transmit
 
+	sensor *sensorBus
 	heard  chan []radio.RxPacket
 	failed chan struct{} // closed when the chip cannot be started again
 
 	mu      sync.Mutex
 	status  Status
 	stop    context.CancelCauseFunc // ends the reception that is going on
+	last    radio.Tick              // end of the latest packet
 	running bool
 	fatal   error // before failed is closed
 }
@@ -62,12 +68,16 @@ const heardBatches = 256
 
 // New checks the configuration. It touches no wire.
 func New(cfg Config) (*Radio, error) {
+	sensor := &sensorBus{bus: cfg.Board.I2C}
+	if sensor.bus != nil {
+		cfg.Board.I2C = sensor
+	}
 	chip, err := sx1302.New(cfg.Board)
 	if err != nil {
 		return nil, err
 	}
 	r := &Radio{
-		cfg: cfg, chip: chip, clock: cfg.Board.Clock, log: cfg.Log,
+		cfg: cfg, sensor: sensor, chip: chip, clock: cfg.Board.Clock, log: cfg.Log,
 		heard: make(chan []radio.RxPacket, heardBatches), failed: make(chan struct{}),
 	}
 	if r.clock == nil {
@@ -80,6 +90,9 @@ func New(cfg Config) (*Radio, error) {
 	q := cfg.Queue
 	if q.MinLead == 0 {
 		q.MinLead = minLead
+	}
+	if q.Grace == 0 {
+		q.Grace = grace
 	}
 	if q.AsSoon == 0 {
 		q.AsSoon = max(asSoon, q.MinLead)
@@ -124,9 +137,7 @@ func (r *Radio) Run(ctx context.Context) error {
 			wg.Go(func() { l.run(ctx) })
 		}
 	}
-	if r.cfg.PPS || r.cfg.Board.Config.Fine != sx1302.FineOff {
-		wg.Go(func() { r.watchPulse(ctx) })
-	}
+	wg.Go(func() { r.watch(ctx) })
 	err := r.serve(ctx)
 	r.setRunning(false)
 	cancel()
@@ -152,14 +163,17 @@ func (r *Radio) ready() bool {
 	return r.running && r.status.Up
 }
 
-// Now is the present tick of the chip's counter; false while the chip is down.
+// Now is the present tick of the chip's counter, never before the end of a packet
+// that was received; false while the chip is down.
 func (r *Radio) Now() (radio.Tick, bool) {
-	if r.mu.Lock(); !r.status.Up {
-		r.mu.Unlock()
+	r.mu.Lock()
+	up, last := r.status.Up, r.last
+	r.mu.Unlock()
+	if !up {
 		return 0, false
 	}
-	r.mu.Unlock()
-	return r.chip.Now()
+	now, ok := r.chip.Now()
+	return max(now, last), ok
 }
 
 // Receive implements concentrator.Concentrator. It fails with ctx's error, and with

@@ -79,6 +79,7 @@ func (r *Radio) started(ctx context.Context, stop context.CancelCauseFunc) error
 	if err != nil {
 		return err
 	}
+	r.sensor.judge(r)
 	r.mu.Lock()
 	r.stop = stop
 	r.status.Up, r.status.Chip, r.status.Version, r.status.EUI = true, chip.String(), chip.Version, chip.EUI
@@ -90,7 +91,7 @@ func (r *Radio) started(ctx context.Context, stop context.CancelCauseFunc) error
 // down ends all packets that wait: the counter begins anew.
 func (r *Radio) down() {
 	r.mu.Lock()
-	r.status.Up, r.stop = false, nil
+	r.status.Up, r.stop, r.last = false, nil, 0
 	r.mu.Unlock()
 	for _, l := range r.lanes {
 		if l != nil {
@@ -101,6 +102,11 @@ func (r *Radio) down() {
 
 // deliver keeps packets for Receive. It never waits: the chip must not.
 func (r *Radio) deliver(packets []radio.RxPacket) {
+	r.mu.Lock()
+	for _, p := range packets {
+		r.last = max(r.last, p.Tick)
+	}
+	r.mu.Unlock()
 	for {
 		select {
 		case r.heard <- packets:
@@ -117,28 +123,36 @@ func (r *Radio) deliver(packets []radio.RxPacket) {
 	}
 }
 
-// watchPulse reports the loss of the pulse per second. Reception goes on without.
-func (r *Radio) watchPulse(ctx context.Context) {
-	lost := false
+// watch looks now and then for what Receive does not notice.
+func (r *Radio) watch(ctx context.Context) {
+	var seen sx1302.Stats
 	for r.clock.Sleep(ctx, healthEvery) == nil {
 		if !r.ready() {
 			continue
 		}
-		err := r.chip.Health(ctx)
-		f, ok := sx1302.FaultOf(err)
-		switch {
-		case err == nil || !ok:
-			lost = false
-		case f == sx1302.FaultPPS && lost: // said already
-		case f == sx1302.FaultPPS:
-			lost = true
-			r.count(f, err)
-			r.log.Warn("no pulse per second", "error", err.Error())
-		default:
-			r.report(err)
+		if s := r.chip.Stats(); s.Overflow > seen.Overflow {
+			r.warn(overflowed, "radiohw: the receive FIFO overflowed and packets are lost: the host polls too slowly; see what else keeps it busy")
+			seen = s
 		}
-		r.mu.Lock()
-		r.status.PulseLost = lost
-		r.mu.Unlock()
+		if r.cfg.PPS || r.cfg.Board.Config.Fine != sx1302.FineOff {
+			r.watchPulse(ctx)
+		}
+	}
+}
+
+// watchPulse reports the loss of the pulse per second. Reception goes on without.
+func (r *Radio) watchPulse(ctx context.Context) {
+	err := r.chip.Health(ctx)
+	f, isFault := sx1302.FaultOf(err)
+	r.mu.Lock()
+	before := r.status.PulseLost
+	r.status.PulseLost = f == sx1302.FaultPPS
+	r.mu.Unlock()
+	switch {
+	case !isFault || f == sx1302.FaultPPS && before: // well, or said already
+	case f == sx1302.FaultPPS:
+		r.warn(f.String(), err.Error())
+	default:
+		r.report(err)
 	}
 }

@@ -57,6 +57,21 @@ func (r *Radio) count(f sx1302.Fault, err error) {
 	r.mu.Unlock()
 }
 
+// Faults that are not the driver's, by name in [Status].
+const (
+	overflowed = "fifo_overflow"
+	noSensor   = "no_sensor"
+)
+
+// warn counts something that does not stop the radio.
+func (r *Radio) warn(name, text string) {
+	r.mu.Lock()
+	r.status.Faults[name]++
+	r.status.LastFault = text
+	r.mu.Unlock()
+	r.log.Warn("concentrator", "fault", name, "error", text)
+}
+
 func (r *Radio) countTx(rep txqueue.Report) {
 	r.mu.Lock()
 	switch {

@@ -25,10 +25,10 @@ func TestContract(t *testing.T) {
 }
 
 func harness(t *testing.T, usb bool) concentratortest.Harness {
-	clock := &HastyClock{}
-	b := start(t, Config{USB: usb, Clock: clock})
-	clock.Calm()
-	w := &witness{Radio: b.Radio}
+	clock := NewSpeedClock(50) // no need to wait for the settling times of real radios
+	b := start(t, Config{USB: usb, Clock: clock, Chip: chip.Config{Clock: clock}})
+	clock.SetFactor(1)
+	w := &witness{Radio: b.Radio, clock: clock}
 	sent := make(chan chip.Transmission, 64)
 	b.Chip.OnTransmit(func(s chip.Transmission) func() {
 		sent <- s
@@ -41,7 +41,7 @@ func harness(t *testing.T, usb bool) concentratortest.Harness {
 			if err != nil {
 				return err
 			}
-			now := time.Now()
+			now := clock.Now()
 			if loss := b.Chip.Receive(chip.Reception{Packet: p, Start: now.Add(-air.Duration()), End: now}); loss != "" {
 				return fmt.Errorf("the chip lost it: %s", loss)
 			}
@@ -62,6 +62,7 @@ func harness(t *testing.T, usb bool) concentratortest.Harness {
 // knows what was asked for.
 type witness struct {
 	*radiohw.Radio
+	clock *SpeedClock
 	mu    sync.Mutex
 	asked []radio.Tick
 }
@@ -91,7 +92,7 @@ func (w *witness) seen(s chip.Transmission) radio.TxPacket {
 	}
 	p.When = radio.Immediate
 	now, ok := w.Now()
-	start := now.Add(radio.MicrosOf(time.Until(s.Start)))
+	start := now.Add(radio.MicrosOf(s.Start.Sub(w.clock.Now())))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.asked {
