@@ -16,7 +16,12 @@ import (
 // networks, and packets with another sync word are not sent. A packet whose
 // start was missed by a busy machine goes out late rather than not at all.
 func (c *Chip) Join(ctx context.Context, e *ether.Ether, at ether.Station) error {
-	station := e.Join(at)
+	return c.JoinAs(ctx, e, e.Join(at))
+}
+
+// JoinAs is Join with a station that has joined already, for callers to whom the
+// stations' order matters.
+func (c *Chip) JoinAs(ctx context.Context, e *ether.Ether, station *ether.Radio) error {
 	var senders sync.WaitGroup
 	defer senders.Wait()
 	c.attach(func(t Transmission) func() {
