@@ -36,7 +36,8 @@ type fakeChip struct {
 	stuckMode      byte // what an SX1250's mode stays at
 	imageError     bool
 	noLock         bool
-	emit           bool // armed packets go on air
+	emit           bool // armed packets go on air, and end half a second later
+	txEnd          [2]time.Time
 	stuckTx        bool // and cannot be aborted
 	onTrigger      func()
 }
@@ -170,6 +171,7 @@ func (f *fakeChip) put(a int, b byte) {
 			f.tx[chain] = 0x91
 			if f.emit {
 				f.tx[chain] = 0x30
+				f.txEnd[chain] = f.clock.Now().Add(500 * time.Millisecond)
 			}
 			if f.onTrigger != nil {
 				f.onTrigger()
@@ -244,7 +246,11 @@ func (f *fakeChip) get(a int) byte {
 	case a == 0x5780 || a == 0x6080:
 		return f.mem[a] | b2i(f.parity)
 	case a == 0x5211 || a == 0x5411:
-		return f.tx[(a-0x5211)/0x200]
+		chain := (a - 0x5211) / 0x200
+		if f.tx[chain] == 0x30 && !f.stuckTx && f.clock.Now().After(f.txEnd[chain]) {
+			f.tx[chain] = txFree
+		}
+		return f.tx[chain]
 	case a == 0x6181 && f.mem[0x6180] == otpModel:
 		return f.model
 	case a == 0x6181:

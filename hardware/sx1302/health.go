@@ -51,6 +51,33 @@ func (c *Concentrator) Health(ctx context.Context) error {
 	})
 }
 
+// addEnds asks for the state of each chain whose last packet must have ended since
+// the last look; the result is the frame of each chain, -1 for none.
+func (c *Concentrator) addEnds(l *link) (frames [RFChains]int) {
+	now := c.clock.Now()
+	for chain := range frames {
+		t := &c.tx[chain]
+		frames[chain] = -1
+		if !t.busy && !t.ended && !t.until.IsZero() && now.After(t.until.Add(endGrace)) {
+			frames[chain] = l.addRead(regTxTopATxFsmStatusTxStatus.plus(fieldsOf(chain).tx).addr(), 1, false)
+		}
+	}
+	return frames
+}
+
+func (c *Concentrator) checkEnds(l *link, frames [RFChains]int) error {
+	for chain, frame := range frames {
+		if frame < 0 {
+			continue
+		}
+		if s := l.frames[frame].r[readStart]; s != txFree {
+			return fault(FaultTxStuck, nil, "chain %d: state %#02x after the packet's end", chain, s)
+		}
+		c.tx[chain].ended = true
+	}
+	return nil
+}
+
 // look reads the microcontrollers' states and the identification in one go.
 func (c *Concentrator) look(ctx context.Context) error {
 	l := c.link
@@ -58,6 +85,7 @@ func (c *Concentrator) look(ctx context.Context) error {
 	id := l.addRead(regCommonGenGlobalEn.addr(), 2, false)
 	agc := l.addRead(regAgcMcuCtrlParityError.addr(), 2, false)
 	arb := l.addRead(regArbMcuCtrlParityError.addr(), 2, false)
+	ends := c.addEnds(l)
 	if err := l.send(ctx); err != nil {
 		return err
 	}
@@ -71,6 +99,9 @@ func (c *Concentrator) look(ctx context.Context) error {
 		return fault(FaultParity, nil, "AGC at run time")
 	case regArbMcuCtrlParityError.extract(l.frames[arb].r[readStart]) != 0:
 		return fault(FaultParity, nil, "ARB at run time")
+	}
+	if err := c.checkEnds(l, ends); err != nil {
+		return err
 	}
 	if l.frames[agc].r[readStart+1] != stalledStatus {
 		c.watch.stalled = 0

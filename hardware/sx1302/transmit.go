@@ -23,6 +23,7 @@ const (
 	startSlack   = 3 * time.Millisecond    // after a start, until its effect should show
 	startGrace   = 10 * time.Millisecond   // and until it must
 	abortTime    = time.Second             // for the state machine to become free
+	endGrace     = 100 * time.Millisecond  // after a packet's end, until it must be
 	statusPoll   = time.Millisecond        // while waiting for it
 	ppsPatience  = 1500 * time.Millisecond // a pulse must come within it
 	ppsFresh     = 2500 * time.Millisecond // a pulse older than that is lost
@@ -40,6 +41,7 @@ func txEmitting(s byte) bool  { return s == 0x30 || s == 0x50 || s == 0x60 || s 
 type transmission struct {
 	busy  bool      // a Send owns the chain
 	until time.Time // host time at which the last packet ends
+	ended bool      // the state machine was seen free after it
 }
 
 // order is a packet that has been checked.
@@ -218,7 +220,7 @@ func (c *Concentrator) transmit(ctx context.Context, o order) (radio.TxResult, e
 	_ = c.withTurn(context.WithoutCancel(ctx), func() error {
 		c.tx[chain].busy = false
 		if err == nil && res.Status == radio.TxOK {
-			c.tx[chain].until = c.clock.Now().Add(o.air)
+			c.tx[chain].until, c.tx[chain].ended = c.clock.Now().Add(o.air), false
 		}
 		return nil
 	})
