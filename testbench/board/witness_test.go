@@ -19,7 +19,7 @@ type machine struct {
 
 const (
 	witnessEnv = "HELIOGRAPH_TEST_WITNESS"
-	stallFrom  = 15 * time.Millisecond // that a process which sleeps a millisecond is late
+	stallFrom  = 8 * time.Millisecond // that a process which sleeps a millisecond is late
 )
 
 // TestWitness is the other process. By itself it does nothing.

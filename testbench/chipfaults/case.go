@@ -29,10 +29,6 @@ type Case struct {
 	Act     func(context.Context, *bench) error // brings the fault out
 	Bear    func(context.Context, *bench) error
 
-	// Gap says why the fault is not detected yet. The table then counts it as
-	// undetected, and the test does not fail for it.
-	Gap string
-
 	// Alone is a fault that has no chip in it: the text of the error is its result.
 	Alone func() (text string)
 }

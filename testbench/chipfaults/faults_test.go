@@ -19,9 +19,6 @@ func TestFaults(t *testing.T) {
 			if r.Hung {
 				t.Error("hung")
 			}
-			if r.Err != nil && c.Gap != "" {
-				t.Skipf("known gap: %s: %v", c.Gap, r.Err)
-			}
 			if r.Err != nil {
 				t.Errorf("after %v: %v", r.After, r.Err)
 			}

@@ -150,8 +150,7 @@ func timekeeping() []Case {
 func transmission() []Case {
 	return []Case{
 		{Name: "transmit stuck on air", From: "issue", Within: 5 * time.Second, Says: "restarted", Faults: []chip.Fault{chip.TransmitEmitting},
-			Counted: counted(sx1302.FaultTxStuck), Act: sendsTwice,
-			Gap: "the driver takes a transmitter that was emitting before for the start of its packet"},
+			Counted: counted(sx1302.FaultTxStuck), Act: sendsTwice},
 		{Name: "transmit stuck scheduled", From: "issue", Within: atOnce, Faults: []chip.Fault{chip.TransmitScheduled}, Bear: sendEnds(radio.TxTooLate)},
 		{Name: "transmit status reads 0", From: "ablation", Within: 5 * time.Second, Says: "restarted", Faults: []chip.Fault{chip.TransmitZero},
 			Counted: counted(sx1302.FaultTxStuck), Act: sends},
