@@ -12,7 +12,7 @@ FUZZTIME ?= 5s
 
 GO_BENCH = $(GO) run ./testbench/cmd/bench
 
-.PHONY: help run smoke bus-work chip-faults test test-long fuzz-short bench lint generate build setup clean
+.PHONY: help run smoke bus-work chip-faults downlink-timing test test-long fuzz-short bench lint generate build setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bus-work: ## what a concentrator costs on its bus, beside the vendor's driver; e
 
 chip-faults: ## every fault of a concentrator, and what the hotspot makes of it; ends with a line of JSON
 	@$(GO_BENCH) chip-faults
+
+downlink-timing: ## 10,000 downlinks with 50 ms of lead in real time, on a quiet machine (about a minute)
+	$(GO) test -v -count=1 -run NoDownlinkMissed ./testbench/board -downlinks 10000
 
 test: setup ## the tests, under five minutes on two cores
 	$(GO) vet ./...

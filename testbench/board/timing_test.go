@@ -17,7 +17,9 @@ import (
 	"heliograph/testbench/chip"
 )
 
-var downlinks = flag.Int("downlinks", 10_000, "downlinks of TestNoDownlinkMissed")
+// downlinks is 0 in ordinary runs: what is measured here is the machine as much as
+// the program, and a test must not fail for its neighbours.
+var downlinks = flag.Int("downlinks", 0, "downlinks of TestNoDownlinkMissed; 0 skips it (make downlink-timing)")
 
 // lead is the time that a downlink is handed over before its start.
 const lead = 50 * time.Millisecond
@@ -41,8 +43,8 @@ func (a *armed) Tx(ctx context.Context, w, r []byte) error {
 // and the driver, which polls the FIFO every 10 ms, while the garbage collector is
 // kept busy. Several boards share the work, so that it ends.
 func TestNoDownlinkMissed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
+	if *downlinks == 0 {
+		t.Skip("measures this machine in real time: run make downlink-timing; the same in virtual time is firmware/txqueue's test")
 	}
 	const boards = 16
 	host := watchMachine(t)
