@@ -12,7 +12,9 @@ FRESH ?=
 # go test fail for nothing.
 FUZZTIME ?= 5000x
 
-.PHONY: help run smoke test test-long fuzz-short bench lint generate build setup clean
+GO_BENCH = $(GO) run ./testbench/cmd/bench
+
+.PHONY: help run smoke bus-work chip-faults downlink-timing test test-long fuzz-short bench lint generate build setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +33,15 @@ run: build setup ## show the network: a city of hotspots, an oracle, payouts on 
 
 smoke: build setup ## one short epoch without a terminal; ends with a line of JSON
 	@$(BIN)/bench smoke
+
+bus-work: ## what a concentrator costs on its bus, beside the vendor's driver; ends with a line of JSON
+	@$(GO_BENCH) bus-work
+
+chip-faults: ## every fault of a concentrator, and what the hotspot makes of it; ends with a line of JSON
+	@$(GO_BENCH) chip-faults
+
+downlink-timing: ## 10,000 downlinks with 50 ms of lead in real time, on a quiet machine (about a minute)
+	$(GO) test -v -count=1 -run NoDownlinkMissed ./testbench/board -downlinks 10000
 
 test: setup ## the tests, under five minutes on two cores
 	$(GO) vet ./...

@@ -42,6 +42,14 @@ func appendFields(fs []field, prefix string, v reflect.Value) ([]field, error) {
 	for i := range v.NumField() {
 		t := v.Type().Field(i)
 		name := t.Tag.Get("toml")
+		if t.Anonymous && name == "" && t.Type.Kind() == reflect.Struct {
+			// Shared by several programs: its keys stand beside the others.
+			var err error
+			if fs, err = appendFields(fs, prefix, v.Field(i)); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if !t.IsExported() || name == "-" {
 			continue
 		}

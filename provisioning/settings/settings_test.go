@@ -185,3 +185,19 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// Wire is shared by commands; its keys stand beside theirs.
+type Wire struct {
+	Device string `toml:"device" help:"path"`
+}
+
+func TestEmbeddedStruct(t *testing.T) {
+	var cfg struct {
+		Wire
+		Count int `toml:"count"`
+	}
+	err := Load(&cfg, Source{Prefix: "X", Args: []string{"--device", "/dev/tty0"}, Env: []string{"X_COUNT=3"}})
+	if err != nil || cfg.Device != "/dev/tty0" || cfg.Count != 3 {
+		t.Errorf("%+v, %v", cfg, err)
+	}
+}

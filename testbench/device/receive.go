@@ -3,6 +3,7 @@ package device
 import (
 	"time"
 
+	"heliograph/radio"
 	"heliograph/radio/lorawan"
 	"heliograph/radio/region"
 )
@@ -43,12 +44,18 @@ func (m *Machine) Heard(now time.Duration, h Heard) Effects {
 func (m *Machine) inWindow(h Heard) bool {
 	for _, w := range m.windows {
 		beside := h.Start - w.opens
-		if beside >= -windowSlack && beside <= windowSlack && h.Frequency == w.freq && h.DataRate == w.rate {
+		if beside >= -windowSlack && beside <= windowSlack && near(h.Frequency, w.freq) && h.DataRate == w.rate {
 			return true
 		}
 	}
 	return false
 }
+
+// carrierSlack is how far beside a window's frequency a carrier may be: a
+// concentrator's synthesizer has steps of 122 Hz, and a demodulator follows much more.
+const carrierSlack = radio.KHz
+
+func near(a, b radio.Hertz) bool { return a-b <= carrierSlack && b-a <= carrierSlack }
 
 // join starts a session when the join-accept is genuine.
 func (m *Machine) join(now time.Duration, phy []byte) bool {

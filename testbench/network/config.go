@@ -23,6 +23,10 @@ type Config struct {
 	Hotspots int    // 1..24, default 24
 	Devices  int    // 0..6; NoDevices or default 6
 
+	// PlainRadios gives hotspots the ether's own concentrator, which costs less,
+	// instead of the real driver on a simulated chip.
+	PlainRadios bool
+
 	EpochLength time.Duration // whole seconds, 20 s or more, default 2 min
 	Grace       time.Duration // for reports of a closed epoch, default a tenth of the epoch, 4..15 s
 	Beacons     int           // for each hotspot and epoch, default 3

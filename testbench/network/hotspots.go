@@ -13,10 +13,13 @@ import (
 	"sync"
 	"time"
 
+	"heliograph/firmware/concentrator"
 	"heliograph/firmware/hotspot"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
 	"heliograph/radio"
+	"heliograph/testbench/board"
+	"heliograph/testbench/chip"
 	"heliograph/testbench/ether"
 )
 
@@ -49,30 +52,55 @@ func fileKey(path string) (*identity.FileKey, error) {
 	return k, err
 }
 
-// newHotspot assembles one hotspot of the firmware on a simulated radio.
-func (c Config) newHotspot(e *ether.Ether, i int, oracle oracleAddr, owner poc.Wallet) (*hotspot.Hotspot, error) {
+// newHotspot assembles one hotspot of the firmware on a simulated radio. run keeps
+// its radio alive; it is nil where there is nothing to run.
+func (c Config) newHotspot(e *ether.Ether, i int, oracle oracleAddr, owner poc.Wallet) (h *hotspot.Hotspot, run func(context.Context), err error) {
 	s := vienna[i]
 	dir := filepath.Join(c.Dir, "hotspots", fmt.Sprintf("%02d", i+1))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("network: %w", err)
+		return nil, nil, fmt.Errorf("network: %w", err)
 	}
 	key, err := fileKey(filepath.Join(dir, "hotspot.key"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	antenna := e.Join(ether.Station{Name: s.name, Place: s.place, Gain: s.gain})
-	// Crystals of concentrators are off by some parts per million, and their
-	// counters began at different times.
-	clock := ether.Clock{Offset: radio.Tick(1_000_000 + 61_803_398*uint64(i)), PPB: int64(i*7919%9000) - 4500}
-	return hotspot.New(hotspot.Config{
+	log := c.Log.With("hotspot", s.name)
+	radios, run, err := c.newRadio(e, antenna, i, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err = hotspot.New(hotspot.Config{
 		Key: key, OracleAddr: oracle.addr, OracleKey: oracle.key, Region: regionName,
 		Position:  poc.Position{LatE7: int32(math.Round(s.place.Lat * 1e7)), LonE7: int32(math.Round(s.place.Lon * 1e7))},
 		Elevation: s.height, Gain: s.gain, Owner: owner, DataDir: dir,
-		Concentrator:     ether.NewConcentrator(antenna, clock),
+		Concentrator:     radios,
 		TrustSystemClock: true, SystemClockBound: 20 * time.Millisecond, TickBound: time.Millisecond,
 		Firmware: "testbench", BackoffMax: 5 * time.Second,
-		Log: c.Log.With("hotspot", s.name),
+		Log: log,
 	})
+	return h, run, err
+}
+
+// newRadio makes a hotspot's concentrator. Crystals are off by some parts per
+// million, and counters began at different times.
+func (c Config) newRadio(e *ether.Ether, antenna *ether.Radio, i int, log *slog.Logger) (concentrator.Concentrator, func(context.Context), error) {
+	offset, ppb := 1_000_000+61_803_398*uint64(i), int64(i*7919%9000)-4500
+	if c.PlainRadios {
+		return ether.NewConcentrator(antenna, ether.Clock{Offset: radio.Tick(offset), PPB: ppb}), nil, nil
+	}
+	b, err := board.New(board.Config{
+		Chip: chip.Config{EUI: uint64(i + 1), CrystalPPB: ppb, CounterAt: uint32(offset * 32)}, Log: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.Radio, func(ctx context.Context) {
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = b.Chip.JoinAs(ctx, e, antenna) }) // ends with ctx only
+		_ = b.Radio.Run(ctx)                                 // its hotspot reports what ends it
+		wg.Wait()
+	}, nil
 }
 
 // startFleet runs all hotspots.
@@ -80,12 +108,15 @@ func (c Config) startFleet(e *ether.Ether, oracle oracleAddr, owners []poc.Walle
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &fleet{cancel: cancel, failed: make(chan error, 1), log: c.Log}
 	for i := range c.Hotspots {
-		h, err := c.newHotspot(e, i, oracle, owners[i])
+		h, run, err := c.newHotspot(e, i, oracle, owners[i])
 		if err != nil {
 			f.stop()
 			return nil, fmt.Errorf("network: hotspot %s: %w", vienna[i].name, err)
 		}
 		f.hotspots, f.names = append(f.hotspots, h), append(f.names, vienna[i].name)
+		if run != nil {
+			f.wg.Go(func() { run(ctx) })
+		}
 		f.wg.Go(func() {
 			if err := h.Run(ctx); err != nil && ctx.Err() == nil {
 				select {

@@ -10,7 +10,7 @@ import (
 // another process, on another day.
 var pure = []string{
 	"poc", "radio", "oracle/registry", "oracle/challenge", "oracle/verify",
-	"oracle/reward", "oracle/ledger", "firmware/beaconer",
+	"oracle/reward", "oracle/ledger", "firmware/beaconer", "firmware/txqueue", "hardware/sx1302/calc",
 }
 
 // loops are the thin loops that stand beside a decision and carry it out.

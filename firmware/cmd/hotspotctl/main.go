@@ -25,12 +25,15 @@ import (
 
 const usage = `Usage: hotspotctl [flags] status     how the hotspot is
        hotspotctl [flags] doctor     what is wrong, and what to do about it
-       hotspotctl [flags] key show   who the hotspot is, from its key file`
+       hotspotctl [flags] key show   who the hotspot is, from its key file
+       hotspotctl radio COMMAND      the concentrator: probe, listen, send, spectrum, selftest,
+                                     firmware import, import-conf (see hotspotctl radio --help)`
 
 const examples = `  hotspotctl status
   hotspotctl --json status | jq .outbox
   hotspotctl --url http://192.168.1.20:8080 doctor
-  hotspotctl --key-file /var/lib/hotspotd/hotspot.key key show`
+  hotspotctl --key-file /var/lib/hotspotd/hotspot.key key show
+  hotspotctl radio probe --reset-pin GPIO17`
 
 type config struct {
 	URL     string        `toml:"url" help:"address of the hotspot's page"`
@@ -47,6 +50,9 @@ func main() {
 }
 
 func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int {
+	if rest, ok := radioWords(args); ok {
+		return runRadio(ctx, rest, env, stdout, stderr)
+	}
 	cfg := config{URL: "http://127.0.0.1:8080", KeyFile: "/var/lib/hotspotd/hotspot.key", Timeout: 5 * time.Second}
 	var words []string
 	err := settings.Load(&cfg, settings.Source{
@@ -70,7 +76,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 		fmt.Fprintln(stderr, "hotspotctl: no command: try hotspotctl status, or --help")
 		return 2
 	default:
-		fmt.Fprintf(stderr, "hotspotctl: command %q is not known: want status, doctor or key show\n", command)
+		fmt.Fprintf(stderr, "hotspotctl: command %q is not known: want status, doctor, key show or radio\n", command)
 		return 2
 	}
 	if err != nil {

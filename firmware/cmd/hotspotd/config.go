@@ -47,7 +47,18 @@ type antennaConfig struct {
 }
 
 type radioConfig struct {
-	Listen   string  `toml:"udp_listen" help:"where packet forwarders attach (Semtech UDP)"`
+	Device    string `toml:"device" help:"spidev or tty of a concentrator that hotspotd drives itself; empty: packet forwarders attach"`
+	Conf      string `toml:"conf" help:"the concentrator's global_conf.json; needed with device"`
+	Firmware  string `toml:"firmware_dir" help:"microcontroller images; empty: firmware in data_dir"`
+	ResetPin  string `toml:"reset_pin" help:"GPIO line of the reset pin of an SPI concentrator, as in GPIO17"`
+	PowerPin  string `toml:"power_pin" help:"GPIO line that powers an SPI concentrator; empty: it is always on"`
+	SX1261    string `toml:"sx1261_device" help:"spidev of the SX1261; empty: none"`
+	SX1261Pin string `toml:"sx1261_reset_pin" help:"GPIO line of the SX1261's reset; empty: none"`
+	DACPin    string `toml:"dac_reset_pin" help:"GPIO line of the AD5338R's reset on full-duplex boards; empty: none"`
+	I2C       string `toml:"i2c" help:"I2C bus of an SPI concentrator's temperature sensor; empty: none"`
+	PPS       bool   `toml:"pps" help:"a GNSS receiver drives the concentrator's pulse input: its loss is a problem"`
+
+	Listen   string  `toml:"udp_listen" help:"where packet forwarders attach (Semtech UDP), without device"`
 	MinPower float64 `toml:"min_power_dbm" help:"least power that the radio can produce at its connector"`
 	MaxPower float64 `toml:"max_power_dbm" help:"greatest power that the radio can produce at its connector"`
 	Listens  bool    `toml:"listen_before_talk" help:"the packet forwarder senses the carrier before it sends"`
@@ -110,6 +121,10 @@ func (c config) check() (s station, err error) {
 		return s, errors.New("position is not on Earth: latitude is -90 to 90 and longitude -180 to 180 degrees")
 	case c.Antenna.Gain == unset:
 		return s, errors.New("antenna.gain_dbi is not set: take it from the antenna's data sheet; too small a value breaks the law")
+	case c.Radio.Device != "" && c.Radio.Conf == "":
+		return s, errors.New("radio.conf is not set: name the concentrator's global_conf.json (hotspotctl radio import-conf checks it)")
+	case c.Radio.Device == "" && c.Radio.Conf != "":
+		return s, errors.New("radio.device is not set: name the concentrator's spidev or tty, or leave radio.conf out for packet forwarders")
 	case c.Antenna.Loss < 0:
 		return s, errors.New("antenna.cable_loss_db is negative: a cable loses power; give the loss as a positive number")
 	}

@@ -1,5 +1,5 @@
-// Command hotspotd is the hotspot's daemon: packet forwarders attach to it, and
-// it reports to an oracle. See the README of firmware for its configuration.
+// Command hotspotd is the hotspot's daemon: it drives a concentrator, or packet
+// forwarders attach to it, and it reports to an oracle. See the README of firmware for its configuration.
 //
 // Exit codes: 0 after SIGINT or SIGTERM and after --help, 1 when running failed,
 // 2 when it cannot start: the line on standard error names cause and remedy.
@@ -20,7 +20,6 @@ import (
 	"sync"
 	"syscall"
 
-	"heliograph/firmware/forwarder"
 	"heliograph/firmware/hotspot"
 	"heliograph/provisioning/identity"
 	"heliograph/provisioning/settings"
@@ -29,7 +28,7 @@ import (
 const usage = `Usage: hotspotd [flags]
        hotspotd [flags] config print
 
-hotspotd connects packet forwarders to an oracle: it answers challenges with
+hotspotd connects a concentrator, or packet forwarders, to an oracle: it answers challenges with
 beacons, reports what it hears, and carries LoRaWAN packets. "config print" shows
 the settings in force and where each comes from.`
 
@@ -109,26 +108,26 @@ func serve(ctx context.Context, cfg config, st station, log *slog.Logger) error 
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	fwd, err := forwarder.Listen(ctx, forwarder.Config{Addr: cfg.Radio.Listen, Log: log})
+	src, err := openRadio(ctx, cfg, &st, log)
 	if err != nil {
 		return notStarted{err}
 	}
-	defer fwd.Close()
+	defer src.close()
 	h, err := hotspot.New(hotspot.Config{
 		Key: key, OracleAddr: cfg.Oracle, OracleKey: cfg.OracleKey, Region: cfg.Region,
 		Position: st.position, Elevation: cfg.Position.Elevation, Gain: st.gain, Owner: st.owner,
-		DataDir: cfg.DataDir, Concentrator: fwd, MinPower: st.min, MaxPower: st.max, Listens: cfg.Radio.Listens,
-		BeaconsOff: !cfg.Beacons, TrustSystemClock: cfg.Clock.Trust, SystemClockBound: cfg.Clock.Bound,
+		DataDir: cfg.DataDir, Concentrator: src.radio, MinPower: st.min, MaxPower: st.max, Listens: cfg.Radio.Listens || src.listens,
+		TickBound: src.tickBound, BeaconsOff: !cfg.Beacons, TrustSystemClock: cfg.Clock.Trust, SystemClockBound: cfg.Clock.Bound,
 		Firmware: version(), Log: log,
 	})
 	if err != nil {
 		return notStarted{err}
 	}
-	web, err := listenWeb(cfg.Web, h, log)
+	web, err := listenWeb(cfg.Web, h, src.chip, log)
 	if err != nil {
 		return notStarted{errors.Join(err, closed(h))}
 	}
-	log.Info("hotspotd starts", "hotspot", key.ID().String(), "name", key.ID().Name(), "region", cfg.Region, "udp", fwd.Addr().String())
+	log.Info("hotspotd starts", "hotspot", key.ID().String(), "name", key.ID().Name(), "region", cfg.Region, "radio", src.name)
 	var wg sync.WaitGroup
 	for _, s := range web {
 		wg.Go(func() {
@@ -136,6 +135,9 @@ func serve(ctx context.Context, cfg config, st station, log *slog.Logger) error 
 				cancel(err)
 			}
 		})
+	}
+	if src.run != nil {
+		wg.Go(func() { src.run(ctx) })
 	}
 	err = h.Run(ctx)
 	cancel(err)

@@ -52,6 +52,8 @@ func TestConfigurationErrors(t *testing.T) {
 		{"huge gain", []string{"--antenna.gain-dbi", "30"}, "want -10 to 20"},
 		{"negative loss", []string{"--antenna.cable-loss-db", "-1"}, "is negative"},
 		{"power range", []string{"--radio.max-power-dbm", "-3"}, "are not a range"},
+		{"device without conf", []string{"--radio.device", "/dev/ttyACM0"}, "radio.conf is not set"},
+		{"conf without device", []string{"--radio.conf", "global_conf.json"}, "radio.device is not set"},
 		{"no directory", []string{"--data-dir", "/absent"}, "is not a directory"},
 		{"typo", []string{"--reigon", "EU868"}, `did you mean "region"?`},
 		{"command", []string{"start"}, "the only command is config print"},
@@ -207,4 +209,27 @@ func get(t *testing.T, url string) string {
 		t.Fatalf("%s: %s, %v", url, resp.Status, err)
 	}
 	return string(b)
+}
+
+// TestConcentratorIsMissing: a board that is configured and cannot be opened stops
+// the start with one line that says what to do.
+func TestConcentratorIsMissing(t *testing.T) {
+	o := oracletest.Start(t, nil)
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no conf", []string{"--radio.device", "/dev/spidev99.9", "--radio.conf", "absent.json"}, "absent.json"},
+		{"no device", []string{"--radio.device", "/dev/spidev99.9", "--radio.conf", "../hotspotctl/testdata/global_conf.json"}, "enable SPI"},
+		{"no firmware", []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", "../hotspotctl/testdata/global_conf.json"}, "hotspotctl radio firmware import"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log lockedBuffer
+			args := append(good(t.TempDir()), "--oracle", o.Addr, "--oracle-key", o.Key.ID().String())
+			if code := run(t.Context(), append(args, tt.args...), nil, io.Discard, &log); code != 1 || !strings.Contains(log.String(), tt.want) {
+				t.Errorf("exit code %d:\n%s", code, &log)
+			}
+		})
+	}
 }

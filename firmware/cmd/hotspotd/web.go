@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"heliograph/firmware/hotspot"
+	"heliograph/firmware/radiohw"
 )
 
 // server is one HTTP listener.
@@ -24,26 +25,35 @@ type server struct {
 }
 
 // listenWeb opens the page and the metrics where they are configured.
-func listenWeb(c webConfig, h *hotspot.Hotspot, log *slog.Logger) (out []server, err error) {
+func listenWeb(c webConfig, h *hotspot.Hotspot, chip *radiohw.Radio, log *slog.Logger) (out []server, err error) {
+	status := func() hotspot.Status {
+		s := h.Status()
+		if chip != nil {
+			if p := chip.Status().Problem(); p != "" {
+				s.Problems = append(s.Problems, p)
+			}
+		}
+		return s
+	}
 	page := http.NewServeMux()
 	page.HandleFunc("GET /status.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		if err := enc.Encode(h.Status()); err != nil {
+		if err := enc.Encode(status()); err != nil {
 			log.Debug("status not delivered", "error", err.Error())
 		}
 	})
 	page.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		if err := pageTemplate.Execute(w, h.Status()); err != nil {
+		if err := pageTemplate.Execute(w, status()); err != nil {
 			log.Debug("page not delivered", "error", err.Error())
 		}
 	})
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collector{h})
+	reg.MustRegister(collector{h, chip})
 	metrics := http.NewServeMux()
 	metrics.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	for _, l := range []struct {

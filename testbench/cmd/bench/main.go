@@ -20,9 +20,12 @@ import (
 
 const usage = `bench runs Heliograph's testbench.
 
-  bench network    a city of hotspots, until Ctrl-C
-  bench smoke      one short epoch without a screen, then one line of JSON
-  bench setup      install the Solana VM's npm packages, which the others do too
+  bench network      a city of hotspots, until Ctrl-C
+  bench smoke        one short epoch without a screen, then one line of JSON
+  bench chip         a simulated concentrator that any program can open
+  bench bus-work     what a concentrator costs on its bus, beside the vendor's driver
+  bench chip-faults  every fault of a concentrator, and what the hotspot makes of it
+  bench setup        install the Solana VM's npm packages, which the others do too
 
 Each takes --help. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
@@ -49,13 +52,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = runNetwork(ctx, args[1:], stdout)
 	case "smoke":
 		err = runSmoke(ctx, args[1:], stdout, stderr)
+	case "chip":
+		err = runChip(ctx, args[1:], stdout)
+	case "bus-work":
+		err = runBusWork(ctx, args[1:], stdout)
+	case "chip-faults":
+		err = runChipFaults(ctx, args[1:], stdout)
 	case "setup":
 		err = runSetup(ctx, args[1:], stdout)
 	case "help", "--help", "-h":
 		fmt.Fprint(stdout, usage)
 		return 0
 	default:
-		err = usageError{fmt.Errorf("no command %q: there are network, smoke and setup; see bench --help", args[0])}
+		err = usageError{fmt.Errorf("no command %q: there are network, smoke, chip, bus-work, chip-faults and setup; see bench --help", args[0])}
 	}
 	var wrong usageError
 	switch {
@@ -94,6 +103,7 @@ type networkOptions struct {
 	Devices  int           `toml:"devices" help:"end devices, 1 to 6; -1 for none"`
 	Seed     uint64        `toml:"seed" help:"seed of the air and the devices, 1 or more"`
 	Page     string        `toml:"page" help:"address of the explorer; a free port is taken when it is in use"`
+	Plain    bool          `toml:"plain" help:"plain simulated radios instead of the real driver on simulated chips: less work for the machine"`
 	Headless bool          `toml:"headless" help:"print lines instead of a screen, as when the output is no terminal"`
 	Bin      string        `toml:"bin" help:"folder of oracled and oraclectl; empty: where bench is"`
 	Log      string        `toml:"log" help:"file for what the parts in this process say; empty: nowhere"`
@@ -115,7 +125,7 @@ func runNetwork(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	cfg := network.Config{
 		Dir: opt.Dir, Fresh: opt.Fresh, EpochLength: opt.Epoch, Beacons: opt.Beacons, Hotspots: opt.Hotspots,
-		Devices: opt.Devices, Seed: opt.Seed, Page: opt.Page, Bin: opt.Bin, Log: log,
+		Devices: opt.Devices, Seed: opt.Seed, Page: opt.Page, PlainRadios: opt.Plain, Bin: opt.Bin, Log: log,
 	}
 	if err := cfg.Check(); err != nil {
 		return usageError{err}
@@ -127,6 +137,7 @@ type smokeOptions struct {
 	Dir     string        `toml:"dir" help:"folder to work in, emptied first; empty: a temporary one, deleted when all went well"`
 	Epoch   time.Duration `toml:"epoch" help:"length of an epoch, whole seconds, 20s or more"`
 	Beacons int           `toml:"beacons" help:"beacons of a hotspot in an epoch, 1 to 60"`
+	Plain   bool          `toml:"plain" help:"plain simulated radios instead of the real driver on simulated chips"`
 	Timeout time.Duration `toml:"timeout" help:"when to give up"`
 	Bin     string        `toml:"bin" help:"folder of oracled and oraclectl; empty: where bench is"`
 	Log     string        `toml:"log" help:"file for what the parts in this process say; empty: nowhere"`
@@ -140,7 +151,7 @@ func runSmoke(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	cfg := network.Config{Dir: opt.Dir, Fresh: true, EpochLength: opt.Epoch, Beacons: opt.Beacons, Uplinks: 10 * time.Second, Bin: opt.Bin}
+	cfg := network.Config{Dir: opt.Dir, Fresh: true, EpochLength: opt.Epoch, Beacons: opt.Beacons, Uplinks: 10 * time.Second, PlainRadios: opt.Plain, Bin: opt.Bin}
 	temporary := cfg.Dir == ""
 	if temporary {
 		if cfg.Dir, err = os.MkdirTemp("", "heliograph-smoke-"); err != nil {

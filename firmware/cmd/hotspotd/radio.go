@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"heliograph/firmware/concentrator"
+	"heliograph/firmware/forwarder"
+	"heliograph/firmware/radiohw"
+)
+
+// chipTickBound is how well the driver knows its counter; SPI takes less than that.
+const chipTickBound = 2 * time.Millisecond
+
+// source is the radio that was configured: a concentrator of our own, or packet
+// forwarders.
+type source struct {
+	name      string
+	radio     concentrator.Concentrator
+	chip      *radiohw.Radio            // nil with packet forwarders
+	run       func(ctx context.Context) // nil when there is nothing to run
+	close     func()
+	listens   bool // senses the carrier by itself
+	tickBound time.Duration
+}
+
+// openRadio opens the radio. With a concentrator of our own, the powers that it can
+// produce are those of its table.
+func openRadio(ctx context.Context, cfg config, st *station, log *slog.Logger) (source, error) {
+	if cfg.Radio.Device == "" {
+		fwd, err := forwarder.Listen(ctx, forwarder.Config{Addr: cfg.Radio.Listen, Log: log})
+		if err != nil {
+			return source{}, err
+		}
+		return source{name: "udp " + fwd.Addr().String(), radio: fwd, close: func() { _ = fwd.Close() }}, nil
+	}
+	rc := cfg.Radio
+	conf, err := radiohw.LoadConf(rc.Conf)
+	if err != nil {
+		return source{}, err
+	}
+	lo, hi, ok := radiohw.Power(&conf.Config)
+	if !ok {
+		return source{}, fmt.Errorf("%s lets no radio transmit: set tx_enable and tx_gain_lut of radio_0", rc.Conf)
+	}
+	st.min, st.max = lo, hi
+	store := rc.Firmware
+	if store == "" {
+		store = filepath.Join(cfg.DataDir, "firmware")
+	}
+	fw, unknown, err := radiohw.LoadFirmware(store, &conf.Config)
+	if err != nil {
+		return source{}, err
+	}
+	if len(unknown) > 0 {
+		log.Warn("microcontroller images are none of sx1302_hal V2.1.0: they run on a simulated chip only", "images", unknown, "dir", store)
+	}
+	board, closeBus, err := radiohw.Device{
+		Path: rc.Device, SX1261: rc.SX1261, I2C: rc.I2C,
+		ResetPin: rc.ResetPin, PowerPin: rc.PowerPin, SX1261Reset: rc.SX1261Pin, DACReset: rc.DACPin,
+	}.Open(conf.Config, fw, log)
+	if err != nil {
+		return source{}, err
+	}
+	r, err := radiohw.New(radiohw.Config{Board: board, PPS: rc.PPS, Log: log})
+	if err != nil {
+		return source{}, errors.Join(err, closeBus())
+	}
+	return source{
+		name: rc.Device, radio: r, chip: r, listens: conf.SX1261.LBT, tickBound: chipTickBound,
+		run: func(ctx context.Context) { _ = r.Run(ctx) }, // what ends it ends Receive too
+		close: func() {
+			if err := closeBus(); err != nil {
+				log.Warn("the concentrator's bus did not close", "error", err.Error())
+			}
+		},
+	}, nil
+}

@@ -1,0 +1,87 @@
+package radiohw
+
+import (
+	"maps"
+
+	"heliograph/firmware/txqueue"
+	"heliograph/hardware/sx1302"
+	"heliograph/radio"
+)
+
+// Status is what is known of a radio.
+type Status struct {
+	Up        bool   `json:"up"`
+	Chip      string `json:"chip"`
+	Version   byte   `json:"version"`
+	EUI       uint64 `json:"eui"`
+	PulseLost bool   `json:"pulse_lost"`
+
+	Starts    uint64            `json:"starts"`     // that succeeded
+	Faults    map[string]uint64 `json:"faults"`     // by name
+	LastFault string            `json:"last_fault"` // the last one's cause and remedy; "" when there was none
+
+	Displaced uint64 `json:"displaced"` // packets dropped because nobody came to receive
+
+	Sent    uint64 `json:"sent"`     // packets on air
+	NotSent uint64 `json:"not_sent"` // accepted, and ended otherwise
+	Missed  uint64 `json:"missed"`   // of these, because the host was too slow
+
+	Driver sx1302.Stats `json:"driver"`
+}
+
+// Status is safe for concurrent use, also before and after Run.
+func (r *Radio) Status() Status {
+	r.mu.Lock()
+	s := r.status
+	s.Faults = maps.Clone(s.Faults)
+	r.mu.Unlock()
+	s.Driver = r.chip.Stats()
+	return s
+}
+
+// Problem says what is wrong now, or "".
+func (s Status) Problem() string {
+	switch {
+	case !s.Up && s.LastFault != "":
+		return "the concentrator is down: " + s.LastFault
+	case s.PulseLost:
+		return s.LastFault
+	}
+	return ""
+}
+
+func (r *Radio) count(f sx1302.Fault, err error) {
+	r.mu.Lock()
+	r.status.Faults[f.String()]++
+	r.status.LastFault = err.Error()
+	r.mu.Unlock()
+}
+
+// Faults that are not the driver's, by name in [Status].
+const (
+	overflowed = "fifo_overflow"
+	noSensor   = "no_sensor"
+)
+
+// warn counts something that does not stop the radio.
+func (r *Radio) warn(name, text string) {
+	r.mu.Lock()
+	r.status.Faults[name]++
+	r.status.LastFault = text
+	r.mu.Unlock()
+	r.log.Warn("concentrator", "fault", name, "error", text)
+}
+
+func (r *Radio) countTx(rep txqueue.Report) {
+	r.mu.Lock()
+	switch {
+	case rep.Result.Status == radio.TxOK:
+		r.status.Sent++
+	default:
+		r.status.NotSent++
+		if rep.Reason == txqueue.Missed {
+			r.status.Missed++
+		}
+	}
+	r.mu.Unlock()
+}

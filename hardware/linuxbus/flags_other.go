@@ -1,0 +1,5 @@
+//go:build !linux
+
+package linuxbus
+
+const openFlags = 0

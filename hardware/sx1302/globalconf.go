@@ -1,0 +1,394 @@
+package sx1302
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+
+	"heliograph/hardware/sx1302/calc"
+	"heliograph/radio"
+)
+
+// MaxGlobalConf is the longest configuration file that [ParseGlobalConf] reads.
+const MaxGlobalConf = 1 << 20
+
+// GlobalConf is what a packet forwarder's global_conf.json says about the
+// concentrator: its configuration, and how the file's author reached it, which is
+// for the caller to use.
+type GlobalConf struct {
+	Config
+	USB        bool   // com_type: over a tty rather than SPI
+	Path       string // com_path: the device
+	SX1261Path string // sx1261_conf.spi_path: the device
+}
+
+// ParseGlobalConf reads the configuration file of Semtech's packet forwarder
+// (i): it takes the comments that the vendor's parser allows, ignores what it
+// does not know, and treats what is missing as the forwarder does. The result is
+// valid (see [Config.Validate]).
+func ParseGlobalConf(b []byte) (GlobalConf, error) {
+	if len(b) > MaxGlobalConf {
+		return GlobalConf{}, bad("file has %d bytes, more than %d", len(b), MaxGlobalConf)
+	}
+	plain, err := stripComments(bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF")))
+	if err != nil {
+		return GlobalConf{}, err
+	}
+	var file struct {
+		Board *confBoard `json:"SX130x_conf"`
+	}
+	if err := json.Unmarshal(plain, &file); err != nil {
+		return GlobalConf{}, fault(FaultConfig, err, "global_conf")
+	}
+	if file.Board == nil {
+		return GlobalConf{}, bad("global_conf lacks SX130x_conf: it is for another concentrator")
+	}
+	g, err := file.Board.config()
+	if err != nil {
+		return GlobalConf{}, err
+	}
+	if err := g.Validate(); err != nil {
+		return GlobalConf{}, err
+	}
+	return g, nil
+}
+
+// stripComments turns /* */ and // comments outside strings, and commas before a
+// closing bracket, into spaces.
+func stripComments(b []byte) ([]byte, error) {
+	out := make([]byte, len(b))
+	copy(out, b)
+	comma := -1 // a comma after which only space and comments came
+	for i := 0; i < len(out); i++ {
+		switch c := out[i]; {
+		case c == '"':
+			comma = -1
+			for i++; i < len(out) && out[i] != '"'; i++ {
+				if out[i] == '\\' {
+					i++
+				}
+			}
+		case c == '/' && i+1 < len(out) && out[i+1] == '*':
+			n := bytes.Index(out[i+2:], []byte("*/"))
+			if n < 0 {
+				return nil, bad("global_conf: comment without end")
+			}
+			blank(out[i : i+n+4])
+			i += n + 3
+		case c == '/' && i+1 < len(out) && out[i+1] == '/':
+			n := bytes.IndexByte(out[i:], '\n')
+			if n < 0 {
+				n = len(out) - i
+			}
+			blank(out[i : i+n])
+			i += n - 1
+		case c == ',':
+			comma = i
+		case c == '}' || c == ']':
+			if comma >= 0 {
+				out[comma] = ' '
+			}
+			comma = -1
+		case c != ' ' && c != '\t' && c != '\n' && c != '\r':
+			comma = -1
+		}
+	}
+	return out, nil
+}
+
+func blank(b []byte) {
+	for i := range b {
+		if b[i] != '\n' {
+			b[i] = ' '
+		}
+	}
+}
+
+type confBoard struct {
+	ComType     string   `json:"com_type"`
+	ComPath     string   `json:"com_path"`
+	Public      bool     `json:"lorawan_public"`
+	ClockSource uint8    `json:"clksrc"`
+	AntennaGain float64  `json:"antenna_gain"`
+	FullDuplex  bool     `json:"full_duplex"`
+	Fine        confFine `json:"fine_timestamp"`
+
+	SX1261 confSX1261 `json:"sx1261_conf"`
+	Radio0 confRadio  `json:"radio_0"`
+	Radio1 confRadio  `json:"radio_1"`
+	All    *struct {
+		SF []uint8 `json:"spreading_factor_enable"`
+	} `json:"chan_multiSF_All"`
+	Chan0   confChannel `json:"chan_multiSF_0"`
+	Chan1   confChannel `json:"chan_multiSF_1"`
+	Chan2   confChannel `json:"chan_multiSF_2"`
+	Chan3   confChannel `json:"chan_multiSF_3"`
+	Chan4   confChannel `json:"chan_multiSF_4"`
+	Chan5   confChannel `json:"chan_multiSF_5"`
+	Chan6   confChannel `json:"chan_multiSF_6"`
+	Chan7   confChannel `json:"chan_multiSF_7"`
+	Service confService `json:"chan_Lora_std"`
+	FSK     confFSK     `json:"chan_FSK"`
+}
+
+type confFine struct {
+	Enable bool   `json:"enable"`
+	Mode   string `json:"mode"`
+}
+
+type confChannel struct {
+	Enable bool    `json:"enable"`
+	Radio  uint8   `json:"radio"`
+	IF     float64 `json:"if"`
+}
+
+type confService struct {
+	confChannel
+	Bandwidth      float64 `json:"bandwidth"`
+	SF             uint8   `json:"spread_factor"`
+	ImplicitHeader bool    `json:"implicit_hdr"`
+	ImplicitLength uint8   `json:"implicit_payload_length"`
+	ImplicitCRC    bool    `json:"implicit_crc_en"`
+	ImplicitCoding uint8   `json:"implicit_coderate"`
+}
+
+type confFSK struct {
+	confChannel
+	Bandwidth float64 `json:"bandwidth"`
+	Deviation float64 `json:"freq_deviation"`
+	BitRate   uint32  `json:"datarate"`
+}
+
+type confRadio struct {
+	Enable      bool    `json:"enable"`
+	Type        string  `json:"type"`
+	SingleInput bool    `json:"single_input_mode"`
+	Frequency   float64 `json:"freq"`
+	RSSIOffset  float64 `json:"rssi_offset"`
+	TempComp    struct {
+		A float64 `json:"coeff_a"`
+		B float64 `json:"coeff_b"`
+		C float64 `json:"coeff_c"`
+		D float64 `json:"coeff_d"`
+		E float64 `json:"coeff_e"`
+	} `json:"rssi_tcomp"`
+	TxEnable bool       `json:"tx_enable"`
+	TxMin    float64    `json:"tx_freq_min"`
+	TxMax    float64    `json:"tx_freq_max"`
+	Gains    []confGain `json:"tx_gain_lut"`
+}
+
+type confGain struct {
+	Power      float64 `json:"rf_power"`
+	PA         uint8   `json:"pa_gain"`
+	PowerIndex uint8   `json:"pwr_idx"`
+	Digital    uint8   `json:"dig_gain"`
+	DAC        *uint8  `json:"dac_gain"`
+	Mixer      *uint8  `json:"mix_gain"`
+}
+
+type confSX1261 struct {
+	Path       string  `json:"spi_path"`
+	RSSIOffset float64 `json:"rssi_offset"`
+	Scan       struct {
+		Enable bool `json:"enable"`
+	} `json:"spectral_scan"`
+	LBT struct {
+		Enable    bool    `json:"enable"`
+		Threshold float64 `json:"rssi_target"`
+		Channels  []struct {
+			Frequency float64 `json:"freq_hz"`
+			Bandwidth float64 `json:"bandwidth"`
+			ScanUS    float64 `json:"scan_time_us"`
+			TxMS      float64 `json:"transmit_time_ms"`
+		} `json:"channels"`
+	} `json:"lbt"`
+}
+
+// reader collects the first number that is out of range.
+type reader struct{ err error }
+
+func (r *reader) note(what string, v float64) {
+	if r.err == nil {
+		r.err = bad("global_conf: %s is %v", what, v)
+	}
+}
+
+func (r *reader) hertz(what string, v float64) radio.Hertz {
+	if !(math.Abs(v) <= 1e10) {
+		r.note(what, v)
+		return 0
+	}
+	return radio.Hertz(math.Round(v))
+}
+
+func (r *reader) db(what string, v float64) radio.CentiDB {
+	d, err := radio.CentiDBFrom(v)
+	if err != nil {
+		r.note(what, v)
+	}
+	return d
+}
+
+func (b *confBoard) config() (GlobalConf, error) {
+	var r reader
+	g := GlobalConf{Path: b.ComPath, SX1261Path: b.SX1261.Path}
+	switch strings.ToUpper(b.ComType) {
+	case "", "SPI":
+	case "USB":
+		g.USB = true
+	default:
+		return g, bad("global_conf: com_type %q is neither SPI nor USB", b.ComType)
+	}
+	g.Public, g.ClockSource, g.FullDuplex = b.Public, b.ClockSource, b.FullDuplex
+	g.AntennaGain = r.db("antenna_gain", b.AntennaGain)
+	if b.Fine.Enable {
+		switch b.Fine.Mode {
+		case "high_capacity":
+			g.Fine = FineHighCapacity
+		case "all_sf":
+			g.Fine = FineAllSF
+		default:
+			return g, bad("global_conf: fine_timestamp mode %q is neither high_capacity nor all_sf", b.Fine.Mode)
+		}
+	}
+	for i, c := range []*confRadio{&b.Radio0, &b.Radio1} {
+		var err error
+		if g.Radios[i], err = c.radio(&r, fmt.Sprintf("radio_%d", i)); err != nil {
+			return g, err
+		}
+	}
+	for i, c := range []confChannel{b.Chan0, b.Chan1, b.Chan2, b.Chan3, b.Chan4, b.Chan5, b.Chan6, b.Chan7} {
+		if c.Enable {
+			g.Channels[i] = Channel{true, c.Radio, r.hertz("if", c.IF)}
+		}
+	}
+	g.SF = 0xFF
+	if b.All != nil {
+		g.SF = 0
+		for _, sf := range b.All.SF {
+			if sf < 5 || sf > 12 {
+				return g, bad("global_conf: spreading factor %d", sf)
+			}
+			g.SF |= 1 << (sf - 5)
+		}
+	}
+	for i := range g.Radios {
+		g.Radios[i].Gains = reachable(g.Radios[i].Gains)
+	}
+	g.Service = b.Service.service(&r)
+	g.FSK = b.FSK.fsk(&r)
+	g.SX1261 = b.SX1261.sx1261(&r)
+	return g, r.err
+}
+
+func (c *confService) service(r *reader) Service {
+	if !c.Enable {
+		return Service{}
+	}
+	s := Service{
+		Enable: true, Radio: c.Radio, IF: r.hertz("if", c.IF), Bandwidth: r.hertz("bandwidth", c.Bandwidth),
+		SF: radio.SpreadingFactor(c.SF), ImplicitHeader: c.ImplicitHeader,
+	}
+	if s.ImplicitHeader { // otherwise the forwarder ignores the three
+		s.ImplicitLength, s.ImplicitCRC, s.ImplicitCoding = c.ImplicitLength, c.ImplicitCRC, radio.CodingRate(c.ImplicitCoding)
+	}
+	return s
+}
+
+func (c *confFSK) fsk(r *reader) FSK {
+	if !c.Enable {
+		return FSK{}
+	}
+	f := FSK{
+		Enable: true, Radio: c.Radio, IF: r.hertz("if", c.IF),
+		Bandwidth: r.hertz("bandwidth", c.Bandwidth), BitRate: c.BitRate,
+	}
+	if f.Bandwidth == 0 { // then the forwarder derives it
+		f.Bandwidth = 2*r.hertz("freq_deviation", c.Deviation) + radio.Hertz(c.BitRate)
+	}
+	return f
+}
+
+func (c *confRadio) radio(r *reader, name string) (Radio, error) {
+	if !c.Enable {
+		return Radio{}, nil
+	}
+	out := Radio{
+		Enable: true, SingleInput: c.SingleInput, TxEnable: c.TxEnable,
+		Frequency: r.hertz("freq", c.Frequency), RSSIOffset: r.db("rssi_offset", c.RSSIOffset),
+		TempComp: calc.TempComp(c.TempComp),
+	}
+	for _, v := range []float64{c.TempComp.A, c.TempComp.B, c.TempComp.C, c.TempComp.D, c.TempComp.E} {
+		if math.IsInf(v, 0) || math.IsNaN(v) {
+			r.note("rssi_tcomp", v)
+		}
+	}
+	switch c.Type {
+	case "SX1250":
+		out.Kind = calc.SX1250
+	case "SX1255":
+		out.Kind = calc.SX1255
+	case "SX1257":
+		out.Kind = calc.SX1257
+	default:
+		return out, bad("global_conf: %s: type %q is none of SX1250, SX1255, SX1257", name, c.Type)
+	}
+	if !c.TxEnable {
+		return out, nil
+	}
+	out.TxMin, out.TxMax = r.hertz("tx_freq_min", c.TxMin), r.hertz("tx_freq_max", c.TxMax)
+	if len(c.Gains) > MaxGains {
+		return out, bad("global_conf: %s: power table has %d entries, more than %d", name, len(c.Gains), MaxGains)
+	}
+	for _, e := range c.Gains {
+		g := calc.Gain{Power: radio.CentiDBm(r.db("rf_power", e.Power)), PA: e.PA, Digital: e.Digital, DAC: 3}
+		if out.Kind == calc.SX1250 {
+			g.PowerIndex, g.Mixer = e.PowerIndex, 5
+		} else {
+			g.Mixer = 14
+			if e.DAC != nil {
+				g.DAC = *e.DAC
+			}
+			if e.Mixer != nil {
+				g.Mixer = *e.Mixer
+			}
+		}
+		out.Gains = append(out.Gains, g)
+	}
+	return out, nil
+}
+
+// reachable drops the entries of a power table that the forwarder can never choose
+// because a later one is not stronger. What is left rises.
+func reachable(gains []calc.Gain) []calc.Gain {
+	var out []calc.Gain
+	for _, g := range gains {
+		for len(out) > 0 && out[len(out)-1].Power >= g.Power {
+			out = out[:len(out)-1]
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+func (c *confSX1261) sx1261(r *reader) SX1261 {
+	x := SX1261{
+		Enable: c.LBT.Enable || c.Scan.Enable, LBT: c.LBT.Enable,
+		RSSIOffset: r.db("rssi_offset", c.RSSIOffset),
+	}
+	if !c.LBT.Enable {
+		return x
+	}
+	x.Threshold = radio.CentiDBm(r.db("rssi_target", c.LBT.Threshold))
+	for _, ch := range c.LBT.Channels {
+		x.Channels = append(x.Channels, LBTChannel{
+			Frequency: r.hertz("freq_hz", ch.Frequency), Bandwidth: r.hertz("bandwidth", ch.Bandwidth),
+			Scan:     radio.Micros(r.hertz("scan_time_us", ch.ScanUS)),
+			Transmit: 1000 * radio.Micros(r.hertz("transmit_time_ms", ch.TxMS)),
+		})
+	}
+	return x
+}

@@ -1,0 +1,170 @@
+package sx1302
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"heliograph/hardware/sx1302/calc"
+	"heliograph/radio"
+)
+
+// TestSendEqualsVendor sends the packet of each recording, whose parameters it
+// takes back out of the registers that carry them plainly, and compares every
+// register, including those that follow from them: start delay, trigger, filters,
+// carrier corrections.
+func TestSendEqualsVendor(t *testing.T) {
+	files, _ := filepath.Glob(filepath.Join(tracesDir(), "*_tx.jsonl"))
+	if len(files) == 0 {
+		t.Skipf("no transmissions recorded in %s", tracesDir())
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), "_tx.jsonl")
+		t.Run(name, func(t *testing.T) {
+			conf, err := os.ReadFile(filepath.Join(filepath.Dir(file), name+"_conf.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, chip := startFake(t, conf)
+			vendor := readTrace(t, file)
+			want, got := newStream(), newStream()
+			want.feed(chip.writes)
+			got.feed(chip.writes)
+			want.feed(vendor)
+			p := packetOf(t, c, want, vendor)
+			o, status, err := c.check(&p, false)
+			if err != nil || status != radio.TxOK {
+				t.Fatalf("%+v: %v, %v", p, status, err)
+			}
+			before := len(chip.writes)
+			frames := chip.frames
+			if _, _, err := c.program(context.Background(), o); err != nil {
+				t.Fatal(err)
+			}
+			got.feed(chip.writes[before:])
+			got.compare(t, want)
+			t.Logf("%v at %d with %v: %d frames, recording: %d writes", p.DataRate, p.Frequency, p.Power, chip.frames-frames, len(vendor))
+		})
+	}
+}
+
+// packetOf reads a packet's parameters out of a recording.
+func packetOf(t *testing.T, c *Concentrator, s *stream, vendor []write) radio.TxPacket {
+	t.Helper()
+	chain := 0
+	for _, w := range vendor {
+		if w.mux == 0 && w.addr >= 0x5400 && w.addr < 0x5600 {
+			chain = 1
+		}
+	}
+	d := uint16(chain * chainStride)
+	reg := func(f field) int {
+		v, err := strconv.ParseUint(s.state[key(0, int(f.addr()+d))], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.extract(byte(v))
+	}
+	front := c.cfg.Radios[chain]
+	p := radio.TxPacket{RadioChain: uint8(chain), When: radio.AtTick}
+	n := reg(regTxTopATxrxCfg03PayloadLength)
+	for i := range n {
+		b, err := hex.DecodeString(s.state[key(0, addrTxBuffer+int(d)+i)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Payload = append(p.Payload, b...)
+	}
+	if reg(regTxTopAGenCfg0ModulationType) != 0 {
+		t.Fatal("the recorded packet is not LoRa")
+	}
+	want := uint32(reg(regTxTopATxRffeIfFreqRfHFreqRf)<<16 | reg(regTxTopATxRffeIfFreqRfMFreqRf)<<8 | reg(regTxTopATxRffeIfFreqRfLFreqRf))
+	low, high := 100*radio.MHz, 1100*radio.MHz
+	for low < high { // the lowest frequency with that register
+		mid := (low + high) / 2
+		if v, err := calc.TxFrequency(front.Kind, mid); err == nil && v < want {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	p.Frequency = low
+	sf := radio.SpreadingFactor(reg(regTxTopATxrxCfg00ModemSf))
+	p.DataRate = radio.LoRaRate(sf, 125*radio.KHz<<(reg(regTxTopATxrxCfg00ModemBw)-4))
+	p.Coding = radio.CodingRate(reg(regTxTopATxrxCfg01CodingRate))
+	p.InvertIQ = reg(regTxTopATxCfg00ChirpInvert) == 1
+	p.NoCRC = reg(regTxTopATxrxCfg02CrcEn) == 0
+	p.Preamble = uint16(reg(regTxTopATxrxCfg13PreambleSymbNb)<<8 | reg(regTxTopATxrxCfg12PreambleSymbNb))
+	for _, g := range front.Gains {
+		if int(g.Register(front.Kind)) == reg(regTxTopAAgcTxPwrAgcTxPwr) {
+			p.Power = g.Power
+		}
+	}
+	delay, err := calc.StartDelay(front.Kind, p.DataRate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at uint32
+	for i := range uint16(4) {
+		at = at<<8 | uint32(reg(regTxTopATimerTrigByte3TimerDelayedTrig.plus(i)))
+	}
+	p.Tick = radio.Tick((at + uint32(delay)) / calc.CyclesPerMicro)
+	return p
+}
+
+// TestReceiveRecorded feeds the recorded FIFO contents to the driver.
+func TestReceiveRecorded(t *testing.T) {
+	files, _ := filepath.Glob(filepath.Join(tracesDir(), "*_rx_fetch.jsonl"))
+	if len(files) == 0 {
+		t.Skipf("no receptions recorded in %s", tracesDir())
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), "_rx_fetch.jsonl")
+		t.Run(name, func(t *testing.T) {
+			conf, err := os.ReadFile(filepath.Join(filepath.Dir(file), name+"_conf.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, chip := startFake(t, conf)
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+				var r struct{ Op, Addr, Hex string }
+				if err := json.Unmarshal([]byte(line), &r); err != nil {
+					t.Fatal(err)
+				}
+				if r.Op == "r" && r.Addr == "0x4000" {
+					data, err := hex.DecodeString(r.Hex)
+					if err != nil {
+						t.Fatal(err)
+					}
+					chip.fifo = append(chip.fifo, data...)
+				}
+			}
+			whole := bytes.Clone(chip.fifo)
+			frames := chip.frames
+			packets, err := c.Receive(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range packets {
+				t.Logf("%v %v %v RSSI %v SNR %v offset %d chan %d tick %d: %x", p.Frequency, p.DataRate, p.Coding, p.RSSI, p.SNR, p.Offset, p.IFChannel, p.Tick, p.Payload)
+				if !bytes.Contains(whole, p.Payload) || p.CRC != radio.CRCOK {
+					t.Errorf("packet %+v", p)
+				}
+			}
+			if s := c.Stats(); len(packets) == 0 || s.BadPacket+s.BadPayload+s.Garbage > 0 {
+				t.Errorf("%d packets, %+v", len(packets), s)
+			}
+			t.Logf("%d frames", chip.frames-frames)
+		})
+	}
+}

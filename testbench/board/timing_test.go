@@ -1,0 +1,237 @@
+package board
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"heliograph/hardware/bus"
+	"heliograph/hardware/sx1302"
+	"heliograph/radio"
+	"heliograph/testbench/chip"
+)
+
+// downlinks is 0 in ordinary runs: what is measured here is the machine as much as
+// the program, and a test must not fail for its neighbours.
+var downlinks = flag.Int("downlinks", 0, "downlinks of TestNoDownlinkMissed; 0 skips it (make downlink-timing)")
+
+// lead is the time that a downlink is handed over before its start.
+const lead = 50 * time.Millisecond
+
+// armed watches a chip's wire for the write that arms the transmitter.
+type armed struct {
+	bus.SPI
+	at atomic.Int64 // of the last one, unix nanoseconds
+}
+
+func (a *armed) Tx(ctx context.Context, w, r []byte) error {
+	err := a.SPI.Tx(ctx, w, r)
+	// TX_TOP A's trigger register, "at the counter's value" (e.1).
+	if len(w) == 4 && bytes.Equal(w[:3], []byte{0, 0x80 | 0x52, 0x00}) && w[3]&2 != 0 {
+		a.at.Store(time.Now().UnixNano())
+	}
+	return err
+}
+
+// TestNoDownlinkMissed sends downlinks with 50 ms of lead through the transmit queue
+// and the driver, which polls the FIFO every 10 ms, while the garbage collector is
+// kept busy. Several boards share the work, so that it ends.
+func TestNoDownlinkMissed(t *testing.T) {
+	if *downlinks == 0 {
+		t.Skip("measures this machine in real time: run make downlink-timing; the same in virtual time is firmware/txqueue's test")
+	}
+	const boards = 16
+	host := watchMachine(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var garbage sync.WaitGroup
+	garbage.Go(func() { litter(ctx) })
+	var wg sync.WaitGroup
+	var sent, missed, excused atomic.Int64
+	var mu sync.Mutex
+	var took []time.Duration
+	for range boards {
+		wire := &armed{}
+		clock := NewSpeedClock(50)
+		b := start(t, Config{Clock: clock, Chip: chip.Config{Clock: clock}, Poll: 10 * time.Millisecond, SPI: func(s bus.SPI) bus.SPI {
+			wire.SPI = s
+			return wire
+		}})
+		clock.SetFactor(1)
+		wg.Go(func() {
+			for sent.Add(1) <= int64(*downlinks) {
+				asked := time.Now()
+				d, ok := oneDownlink(t, b, wire)
+				for !ok && host.stood(asked) { // the whole machine did, not we: once more
+					excused.Add(1)
+					asked = time.Now()
+					d, ok = oneDownlink(t, b, wire)
+				}
+				if !ok {
+					missed.Add(1)
+					continue
+				}
+				mu.Lock()
+				took = append(took, d)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	cancel()
+	garbage.Wait()
+	slices.Sort(took)
+	if n := missed.Load(); n != 0 || len(took) != *downlinks {
+		t.Errorf("%d of %d downlinks missed", n, *downlinks)
+	}
+	if n := excused.Load(); n > 0 {
+		t.Logf("%d downlinks were repeated because the machine stood still, as another process noticed", n)
+	}
+	if len(took) > 0 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		t.Logf("%d downlinks with %v of lead, %d collections: from the request to the register write median %v, 99.9%% %v, longest %v",
+			len(took), lead, m.NumGC, took[len(took)/2], took[len(took)*999/1000], took[len(took)-1])
+	}
+}
+
+// oneDownlink sends a packet; d is how long it took from the request to the write
+// that arms the transmitter.
+func oneDownlink(t *testing.T, b *Board, wire *armed) (d time.Duration, ok bool) {
+	now, up := b.Radio.Now()
+	if !up {
+		t.Error("the radio is down")
+		return 0, false
+	}
+	asked := time.Now()
+	res, err := b.Radio.Send(t.Context(), radio.TxPacket{
+		Payload: []byte{0x60, 1, 2, 3, 4, 0, 7, 0, 9, 9, 9, 9}, Frequency: 868_300_000, DataRate: radio.LoRaRate(7, 125*radio.KHz),
+		Coding: 1, Power: radio.DBm(14), InvertIQ: true, NoCRC: true, Preamble: 8, When: radio.AtTick, Tick: now.Add(radio.MicrosOf(lead)),
+	})
+	if err != nil || res.Status != radio.TxOK {
+		t.Logf("downlink ended with %s, %v, after %v", res.Status, err, time.Since(asked))
+		time.Sleep(150 * time.Millisecond) // the air is free again
+		return 0, false
+	}
+	d = time.Unix(0, wire.at.Load()).Sub(asked)
+	// The air is taken until the packet's end; the queue wants 42.5 ms behind it.
+	time.Sleep(60 * time.Millisecond)
+	return d, true
+}
+
+// litter keeps 64 MB alive and allocates some 100 MB a second, until ctx ends: far
+// more than a hotspot does.
+func litter(ctx context.Context) {
+	var keep [1 << 12][]byte
+	for i := 0; ctx.Err() == nil; i++ {
+		keep[i%len(keep)] = make([]byte, 16<<10)
+		if i%8 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// TestReceiveAllocates counts what a received packet costs: the packet, its payload
+// and nothing else.
+func TestReceiveAllocates(t *testing.T) {
+	clock := chip.NewManualClock(time.Time{})
+	b, err := New(Config{Clock: clock, Chip: chip.Config{Clock: clock}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := driver(t, b)
+	// The simulated chip allocates too: its share is measured with the same frames
+	// on its bare wire.
+	both := testing.AllocsPerRun(200, func() {
+		clock.Advance(60 * time.Millisecond)
+		hearOne(t, b, clock.Now())
+		if ps, err := c.Receive(t.Context()); err != nil || len(ps) != 1 {
+			t.Fatalf("%d packets, %v", len(ps), err)
+		}
+	})
+	spi := b.Chip.SPI()
+	count, fetch := []byte{0, 0x58, 0xC8, 0, 0, 0}, make([]byte, 4+37)
+	fetch[1] = 0x40
+	in := make([]byte, len(fetch))
+	chipOnly := testing.AllocsPerRun(200, func() {
+		clock.Advance(60 * time.Millisecond)
+		hearOne(t, b, clock.Now())
+		for _, w := range [][]byte{count, fetch} {
+			if err := spi.Tx(t.Context(), w, in[:len(w)]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if got := both - chipOnly; got > 2 {
+		t.Errorf("%v allocations for a packet, want 2: the slice of packets and the payload (with the chip %v, the chip alone %v)", got, both, chipOnly)
+	}
+}
+
+// driver is the board's driver alone, started.
+func driver(t testing.TB, b *Board) *sx1302.Concentrator {
+	t.Helper()
+	c, err := sx1302.New(b.Options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func hearOne(t testing.TB, b *Board, now time.Time) {
+	p := radio.RxPacket{
+		Payload: []byte{0x40, 1, 2, 3, 4, 0, 1, 0, 1, 0xAA, 1, 2, 3, 1}, Frequency: 868_100_000,
+		DataRate: radio.LoRaRate(7, 125*radio.KHz), Coding: 1, CRC: radio.CRCOK, RSSI: radio.DBm(-90), SNR: radio.DB(7),
+	}
+	if loss := b.Chip.Receive(chip.Reception{Packet: p, Start: now.Add(-50 * time.Millisecond), End: now}); loss != "" {
+		t.Fatalf("the chip lost a packet: %s", loss)
+	}
+}
+
+// BenchmarkReceive is a fetch of one packet, driver and simulated chip together.
+func BenchmarkReceive(b *testing.B) {
+	clock := chip.NewManualClock(time.Time{})
+	bd, err := New(Config{Clock: clock, Chip: chip.Config{Clock: clock}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := driver(b, bd)
+	b.ReportAllocs()
+	for b.Loop() {
+		clock.Advance(10 * time.Millisecond)
+		hearOne(b, bd, clock.Now())
+		if _, err := c.Receive(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkSecond is a second of the receive loop with 100 packets, a look into the
+// FIFO every 10 ms, and all that is due once in a while: its time over one second is
+// the share of a processor.
+func BenchmarkSecond(b *testing.B) {
+	clock := chip.NewManualClock(time.Time{})
+	bd, err := New(Config{Clock: clock, Chip: chip.Config{Clock: clock}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := driver(b, bd)
+	b.ReportAllocs()
+	for b.Loop() {
+		for range 100 {
+			clock.Advance(10 * time.Millisecond)
+			hearOne(b, bd, clock.Now())
+			if _, err := c.Receive(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/1e6*100, "%cpu")
+}

@@ -1,0 +1,45 @@
+package chipfaults
+
+import (
+	"context"
+	"time"
+
+	"heliograph/hardware/sx1302"
+	"heliograph/testbench/board"
+	"heliograph/testbench/chip"
+)
+
+// Case is one fault and what has to come of it.
+type Case struct {
+	Name   string
+	From   string        // which list names it: "issue", "ablation" (of the specification) or "more"
+	Within time.Duration // detected, on the chip's clock
+	Says   string        // part of the error's remedy
+
+	Faults []chip.Fault
+	Early  bool                // there before the start
+	Settle time.Duration       // from the start to the fault
+	Config func(*board.Config) // nil: an SX1302 with SX1250 on SPI
+
+	// Counted is the fault's name in the radio's metrics. "" for a fault that the
+	// radio has to bear without any: then Bear checks that it does.
+	Counted string
+	Final   bool                                // no restart can help: the radio must end, with the error
+	Runs    bool                                // reception goes on, there is no restart
+	Act     func(context.Context, *bench) error // brings the fault out
+	Bear    func(context.Context, *bench) error
+
+	// Alone is a fault that has no chip in it: the text of the error is its result.
+	Alone func() (text string)
+}
+
+// Detection times. What a start reveals shows within the start and the second that
+// a microcontroller may take; at run time the driver looks every two seconds and
+// believes a stall at the second look.
+const (
+	atStart   = 10 * time.Second
+	atRunTime = 5 * time.Second
+	atOnce    = 1500 * time.Millisecond
+)
+
+func counted(f sx1302.Fault) string { return f.String() }
