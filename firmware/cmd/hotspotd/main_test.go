@@ -227,7 +227,7 @@ func TestConcentratorIsMissing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var log lockedBuffer
 			args := append(good(t.TempDir()), "--oracle", o.Addr, "--oracle-key", o.Key.ID().String())
-			if code := run(t.Context(), append(args, tt.args...), nil, io.Discard, &log); code != 1 || !strings.Contains(log.String(), tt.want) {
+			if code := run(t.Context(), append(args, tt.args...), nil, io.Discard, &log); code != 2 || !strings.Contains(log.String(), tt.want) {
 				t.Errorf("exit code %d:\n%s", code, &log)
 			}
 		})
