@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"slices"
-
-	"github.com/mr-tron/base58"
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/registry"
@@ -116,16 +113,7 @@ func payouts(res Result) ([]reward.Payout, error) {
 
 // AppendList appends the published list of payouts: one line of JSON each, with
 // wallet and amount as text, sorted by wallet.
-func AppendList(b []byte, list []reward.Payout) []byte {
-	for _, p := range list {
-		line, _ := json.Marshal(struct { // two texts always encode
-			Wallet string `json:"wallet"`
-			Amount string `json:"amount"`
-		}{base58.Encode(p.Wallet[:]), digits(p.Amount)})
-		b = append(append(b, line...), '\n')
-	}
-	return b
-}
+func AppendList(b []byte, list []reward.Payout) []byte { return reward.AppendList(b, list) }
 
 // ListHash is the SHA-256 of the published list.
 func ListHash(list []reward.Payout) Hash { return sha256.Sum256(AppendList(nil, list)) }

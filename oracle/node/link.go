@@ -42,10 +42,11 @@ func newLink(c Solana, kv store.KV, log *slog.Logger) (*link, error) {
 	if c.RPC == "" {
 		return l, nil
 	}
-	var err error
-	if l.keys.hot, err = solana.LoadKey(c.Key); err != nil {
+	hot, err := solana.LoadKey(c.Key)
+	if err != nil {
 		return nil, fmt.Errorf("solana.key: %w", err)
 	}
+	l.keys.hot = solana.NewFileKey(hot)
 	if l.keys.mint, err = solana.ParseAddress(c.Mint); err != nil {
 		return nil, fmt.Errorf("solana.mint: %w", err)
 	}

@@ -39,6 +39,7 @@ type Settler struct {
 
 	mu      sync.Mutex
 	lastErr string
+	known   map[poc.Epoch]bool // epochs whose list the signer has taken
 }
 
 // New makes a settler on what lies in the store.
@@ -55,7 +56,7 @@ func New(cfg Config) *Settler {
 	if cfg.HeldEvery == 0 {
 		cfg.HeldEvery = 150
 	}
-	return &Settler{cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1)}
+	return &Settler{cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1), known: map[poc.Epoch]bool{}}
 }
 
 func (s *Settler) poke() {
@@ -162,7 +163,11 @@ func (s *Settler) round(ctx context.Context, checked *bool, round int) error {
 		errs = append(errs, s.stepCommitment(ctx, c, height))
 	}
 	for _, e := range todo.epochs {
-		errs = append(errs, s.stepEpoch(ctx, e, height))
+		err := s.register(ctx, e)
+		if err == nil {
+			err = s.stepEpoch(ctx, e, height)
+		}
+		errs = append(errs, s.unsigned(ctx, e.Epoch, err))
 	}
 	if held {
 		errs = append(errs, s.retryHeld(ctx))

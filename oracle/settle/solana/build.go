@@ -11,6 +11,7 @@ import (
 
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/solana/signer"
 )
 
 const (
@@ -30,15 +31,15 @@ const (
 func (c *Client) MaxRecipients() int { return maxRecipients }
 
 // Memo signs a transaction that only holds a text.
-func (c *Client) Memo(_ context.Context, text string, b settle.Blockhash) (settle.Tx, error) {
+func (c *Client) Memo(ctx context.Context, text string, b settle.Blockhash) (settle.Tx, error) {
 	// The memo program logs any bytes; without accounts it checks no signer, and
 	// the fee payer's signature says who wrote it.
 	memo := solana.NewInstruction(solana.MemoProgramID, solana.AccountMetaSlice{}, []byte(text))
-	return c.sign([]solana.Instruction{memo}, b)
+	return c.sign(ctx, []solana.Instruction{memo}, b, signer.Purpose{Kind: signer.Memo})
 }
 
 // Payout signs a guarded batch.
-func (c *Client) Payout(_ context.Context, m settle.Marker, to []reward.Payout, b settle.Blockhash, attempt int) (settle.Tx, error) {
+func (c *Client) Payout(ctx context.Context, m settle.Marker, to []reward.Payout, b settle.Blockhash, attempt int) (settle.Tx, error) {
 	if len(to) == 0 || len(to) > maxRecipients {
 		return settle.Tx{}, fmt.Errorf("solana: %d recipients, want 1..%d", len(to), maxRecipients)
 	}
@@ -53,7 +54,9 @@ func (c *Client) Payout(_ context.Context, m settle.Marker, to []reward.Payout, 
 		computebudget.NewSetComputeUnitLimitInstruction(uint32(unitsBase + unitsPerTransfer*len(to))).Build(),
 		computebudget.NewSetComputeUnitPriceInstruction(c.unitPrice(attempt)).Build(),
 	}
+	purpose := signer.Purpose{Kind: signer.Payout, Markers: []settle.Marker{m}}
 	for _, p := range to {
+		purpose.Wallets = append(purpose.Wallets, p.Wallet)
 		ata, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(p.Wallet), c.cfg.Mint)
 		if err != nil {
 			return settle.Tx{}, fmt.Errorf("solana: derive token account: %w", err)
@@ -61,7 +64,7 @@ func (c *Client) Payout(_ context.Context, m settle.Marker, to []reward.Payout, 
 		ixs = append(ixs, token.NewTransferCheckedInstruction(
 			uint64(p.Amount), c.decimals, c.cfg.Treasury, c.cfg.Mint, ata, c.hot, nil).Build())
 	}
-	return c.sign(ixs, b)
+	return c.sign(ctx, ixs, b, purpose)
 }
 
 // unitPrice grows by half with every attempt, up to the limit.
@@ -76,19 +79,22 @@ func (c *Client) unitPrice(attempt int) uint64 {
 	return price
 }
 
-func (c *Client) sign(ixs []solana.Instruction, b settle.Blockhash) (settle.Tx, error) {
+func (c *Client) sign(ctx context.Context, ixs []solana.Instruction, b settle.Blockhash, p signer.Purpose) (settle.Tx, error) {
 	tx, err := solana.NewTransaction(ixs, solana.Hash(b.Hash), solana.TransactionPayer(c.hot))
 	if err != nil {
 		return settle.Tx{}, fmt.Errorf("solana: build transaction: %w", err)
 	}
-	_, err = tx.Sign(func(key solana.PublicKey) *solana.PrivateKey {
-		if key == c.hot {
-			return &c.cfg.Hot
-		}
-		return nil
-	})
+	message, err := tx.Message.MarshalBinary()
+	if err != nil {
+		return settle.Tx{}, fmt.Errorf("solana: encode message: %w", err)
+	}
+	sig, err := c.cfg.Hot.Sign(ctx, message, p)
 	if err != nil {
 		return settle.Tx{}, fmt.Errorf("solana: sign: %w", err)
+	}
+	tx.Signatures = []solana.Signature{sig}
+	if err := tx.VerifySignatures(); err != nil {
+		return settle.Tx{}, fmt.Errorf("solana: the signer's signature is not one of %s: %w", c.hot, err)
 	}
 	raw, err := tx.MarshalBinary()
 	if err != nil {

@@ -21,7 +21,7 @@ const callTimeout = 10 * time.Second
 // Config is what a [Client] pays from and with.
 type Config struct {
 	Endpoint string // URL of a JSON-RPC endpoint
-	Hot      solana.PrivateKey
+	Hot      Key
 	Mint     solana.PublicKey
 	Treasury solana.PublicKey // token account that payouts come from; zero = the hot key's associated account
 	// UnitPrice is the priority fee of a first attempt in micro-lamports a compute

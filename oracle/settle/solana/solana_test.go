@@ -76,7 +76,7 @@ func TestLoadKey(t *testing.T) {
 func testClient(t *testing.T) *Client {
 	k := newKey(t)
 	return &Client{
-		cfg: Config{Hot: k, Mint: newKey(t).PublicKey(), Treasury: newKey(t).PublicKey(), UnitPrice: 100, MaxUnitPrice: 1000},
+		cfg: Config{Hot: NewFileKey(k), Mint: newKey(t).PublicKey(), Treasury: newKey(t).PublicKey(), UnitPrice: 100, MaxUnitPrice: 1000},
 		hot: k.PublicKey(), decimals: 8, rent: 2_039_280,
 	}
 }
