@@ -100,7 +100,8 @@ type Admin struct {
 type Solana struct {
 	RPC          string        `toml:"rpc" help:"URL of a JSON-RPC endpoint; empty: no epoch is opened"`
 	Genesis      string        `toml:"genesis" help:"genesis hash of the cluster that is meant; empty: the first one seen"`
-	Key          string        `toml:"key" help:"file of the hot key (a JSON array of 64 numbers)"`
+	Key          string        `toml:"key" help:"file of the hot key (a JSON array of 64 numbers); rather use a signer"`
+	Signer       string        `toml:"signer" help:"socket of the oraclesigner that keeps the hot key, instead of a key file"`
 	Mint         string        `toml:"mint" help:"address of the token's mint"`
 	Treasury     string        `toml:"treasury" help:"token account that payouts come from; empty: the hot key's own"`
 	UnitPrice    uint64        `toml:"unit_price" help:"priority fee of a first attempt, micro-lamports a compute unit"`
@@ -164,8 +165,10 @@ func (c Config) Check() error {
 		return errors.New("register.mode is allowlist, but register.allow names no file")
 	case c.MinFree < 0:
 		return fmt.Errorf("min_free_bytes is %d: choose 0 or more", c.MinFree)
-	case c.Solana.RPC != "" && (c.Solana.Key == "" || c.Solana.Mint == ""):
-		return errors.New("solana.rpc is set, but solana.key or solana.mint is not: name all three")
+	case c.Solana.RPC != "" && c.Solana.Mint == "":
+		return errors.New("solana.rpc is set, but solana.mint is not: name the address of the token's mint")
+	case c.Solana.RPC != "" && (c.Solana.Key == "") == (c.Solana.Signer == ""):
+		return errors.New("solana.rpc is set: name either solana.signer, the socket of oraclesigner, or solana.key, and not both")
 	}
 	if _, err := c.Log.level(); err != nil {
 		return err

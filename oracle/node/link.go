@@ -11,6 +11,7 @@ import (
 	"heliograph/oracle/epoch"
 	"heliograph/oracle/settle"
 	"heliograph/oracle/settle/solana"
+	"heliograph/oracle/settle/solana/signer"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 )
@@ -42,11 +43,14 @@ func newLink(c Solana, kv store.KV, log *slog.Logger) (*link, error) {
 	if c.RPC == "" {
 		return l, nil
 	}
-	hot, err := solana.LoadKey(c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("solana.key: %w", err)
+	if c.Signer == "" {
+		hot, err := solana.LoadKey(c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("solana.key: %w", err)
+		}
+		l.keys.hot = solana.NewFileKey(hot)
 	}
-	l.keys.hot = solana.NewFileKey(hot)
+	var err error
 	if l.keys.mint, err = solana.ParseAddress(c.Mint); err != nil {
 		return nil, fmt.Errorf("solana.mint: %w", err)
 	}
@@ -70,6 +74,9 @@ func (l *link) run(ctx context.Context) error {
 	if err := l.checkCluster(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
+	if err := l.findSigner(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
 	client, err := solana.Dial(ctx, solana.Config{Endpoint: l.conf.RPC, Hot: l.keys.hot, Mint: l.keys.mint, Treasury: l.keys.treasury,
 		UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice})
 	if ctx.Err() != nil {
@@ -86,6 +93,40 @@ func (l *link) run(ctx context.Context) error {
 	if err := s.Run(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
+	return nil
+}
+
+// findSigner asks the signer who it is, until it answers. A signer that is bound to
+// another mint or treasury will never sign: that ends the node.
+func (l *link) findSigner(ctx context.Context) error {
+	if l.conf.Signer == "" {
+		return nil
+	}
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		c, err := signer.Dial(ctx, l.conf.Signer)
+		if err == nil {
+			return l.useSigner(c)
+		}
+		l.log.Warn("the signer does not answer, epochs wait", "error", err, "retry_in_ms", pause.Milliseconds())
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		}
+	}
+}
+
+func (l *link) useSigner(c *signer.Client) error {
+	mint, treasury := solana.Address(c.Mint()), solana.Address(c.Treasury())
+	if mint != l.keys.mint {
+		return fmt.Errorf("solana.signer: it signs for the mint %s, solana.mint is %s: make both alike", mint, l.keys.mint)
+	}
+	if !l.keys.treasury.IsZero() && treasury != l.keys.treasury {
+		return fmt.Errorf("solana.signer: it signs for the treasury %s, solana.treasury is %s: make both alike", treasury, l.keys.treasury)
+	}
+	l.keys.hot, l.keys.treasury = c, treasury
 	return nil
 }
 
