@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"heliograph/oracle/challenge"
@@ -98,7 +99,7 @@ type Admin struct {
 // Solana is where payouts go. Without an endpoint reports are taken and packets
 // routed, but no epoch is opened.
 type Solana struct {
-	RPC          string        `toml:"rpc" help:"URL of a JSON-RPC endpoint; empty: no epoch is opened"`
+	RPC          string        `toml:"rpc" help:"URLs of JSON-RPC endpoints, separated by commas; what one says is final counts when a second one confirms it; empty: no epoch is opened"`
 	Genesis      string        `toml:"genesis" help:"genesis hash of the cluster that is meant; empty: the first one seen"`
 	Key          string        `toml:"key" help:"file of the hot key (a JSON array of 64 numbers); rather use a signer"`
 	Signer       string        `toml:"signer" help:"socket of the oraclesigner that keeps the hot key, instead of a key file"`
@@ -107,6 +108,12 @@ type Solana struct {
 	UnitPrice    uint64        `toml:"unit_price" help:"priority fee of a first attempt, micro-lamports a compute unit"`
 	MaxUnitPrice uint64        `toml:"max_unit_price" help:"limit of the priority fee of later attempts"`
 	Poll         time.Duration `toml:"poll" help:"between two looks at the chain"`
+	ReclaimAfter uint64        `toml:"reclaim_after" help:"blocks after an epoch was closed until the rent of its markers is taken back; 0: never"`
+}
+
+// endpoints are the URLs of RPC.
+func (s Solana) endpoints() []string {
+	return strings.FieldsFunc(s.RPC, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // Defaults is the configuration of an operator who says nothing.
@@ -123,7 +130,7 @@ func Defaults() Config {
 		Router:   Router{MaxGateways: 10_000},
 		Explorer: Explorer{Listen: "127.0.0.1:8443", Bundle: true},
 		Admin:    Admin{Listen: "127.0.0.1:9091"},
-		Solana:   Solana{UnitPrice: 1_000, MaxUnitPrice: 1_000_000, Poll: 2 * time.Second},
+		Solana:   Solana{UnitPrice: 1_000, MaxUnitPrice: 1_000_000, Poll: 2 * time.Second, ReclaimAfter: 216_000},
 	}
 }
 

@@ -77,15 +77,19 @@ func (l *link) run(ctx context.Context) error {
 	if err := l.findSigner(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
-	client, err := solana.Dial(ctx, solana.Config{Endpoint: l.conf.RPC, Hot: l.keys.hot, Mint: l.keys.mint, Treasury: l.keys.treasury,
-		UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice})
+	pool, client, err := solana.DialPool(ctx, solana.PoolConfig{
+		Endpoints: l.conf.endpoints(), Genesis: l.conf.Genesis, Log: l.log,
+		Config: solana.Config{Hot: l.keys.hot, Mint: l.keys.mint, Treasury: l.keys.treasury,
+			UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice},
+	})
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("solana: %w", err)
 	}
-	s := settle.New(settle.Config{KV: l.kv, Chain: client, Signer: client, Genesis: l.conf.Genesis, Poll: l.conf.Poll, Log: l.log})
+	s := settle.New(settle.Config{KV: l.kv, Chain: pool, Signer: client, Genesis: l.conf.Genesis, Poll: l.conf.Poll,
+		ReclaimAfter: l.conf.ReclaimAfter, Log: l.log})
 	l.mu.Lock()
 	l.settler = s
 	l.mu.Unlock()
@@ -134,7 +138,7 @@ func (l *link) useSigner(c *signer.Client) error {
 // that was paid on before, until it can be reached, and before anything else is
 // asked of it.
 func (l *link) checkCluster(ctx context.Context) error {
-	reader := settle.New(settle.Config{KV: l.kv, Chain: solana.NewReader(l.conf.RPC), Genesis: l.conf.Genesis, Log: l.log})
+	reader := settle.New(settle.Config{KV: l.kv, Chain: solana.NewPool(l.conf.Genesis, l.log, l.conf.endpoints()...), Genesis: l.conf.Genesis, Log: l.log})
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
 		err := reader.CheckCluster(ctx)
 		if err == nil || errors.Is(err, settle.ErrWrongCluster) {

@@ -8,6 +8,7 @@ type Facts struct {
 	Statuses   []Status // one for each attempt
 	Marked     bool     // the marker exists
 	Signatures []string // final, successful transactions that touched the marker
+	Foreign    string   // one of them that is none of our variants and created the marker
 }
 
 // Action is what to do next about a batch.
@@ -20,7 +21,13 @@ const (
 	Resend                 // send the newest variant again: always safe
 	Finalize               // the variant with the returned index has landed for good
 	HoldNow                // all variants are dead: hold the suspects, then plan anew
+	Recover                // a transaction that we do not know paid the batch: book what it paid
 )
+
+// forgetAfter is how many finalized blocks after its last valid height a variant
+// that is said to have landed is no longer waited for when it does not become
+// final: the answer was a lie.
+const forgetAfter = 150
 
 // decide is the whole judgement about a batch. index is meaningful for Finalize.
 //
@@ -37,8 +44,12 @@ func decide(b Batch, f Facts) (a Action, index int) {
 			return Finalize, i
 		}
 	}
+	if f.Foreign != "" {
+		return Recover, 0
+	}
+	waits := len(b.Attempts) == 0 || f.Height <= b.Attempts[len(b.Attempts)-1].LastValid+forgetAfter
 	for _, s := range f.Statuses {
-		if s.Known && s.Err == "" {
+		if waits && s.Known && s.Err == "" {
 			return Wait, 0 // landed, not final: a fork may still undo it
 		}
 	}

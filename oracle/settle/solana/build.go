@@ -28,7 +28,12 @@ const (
 )
 
 // MaxRecipients is how many recipients fit one transaction.
-func (c *Client) MaxRecipients() int { return maxRecipients }
+func (c *Client) MaxRecipients() int {
+	if c.cfg.BatchSize > 0 {
+		return c.cfg.BatchSize
+	}
+	return maxRecipients
+}
 
 // Memo signs a transaction that only holds a text.
 func (c *Client) Memo(ctx context.Context, text string, b settle.Blockhash) (settle.Tx, error) {
@@ -40,43 +45,70 @@ func (c *Client) Memo(ctx context.Context, text string, b settle.Blockhash) (set
 
 // Payout signs a guarded batch.
 func (c *Client) Payout(ctx context.Context, m settle.Marker, to []reward.Payout, b settle.Blockhash, attempt int) (settle.Tx, error) {
+	ixs, purpose, err := c.payout(m, to, b, attempt)
+	if err != nil {
+		return settle.Tx{}, err
+	}
+	return c.sign(ctx, ixs, b, purpose)
+}
+
+// payout builds the instructions of a guarded batch.
+func (c *Client) payout(m settle.Marker, to []reward.Payout, b settle.Blockhash, attempt int) ([]solana.Instruction, signer.Purpose, error) {
+	purpose := signer.Purpose{Kind: signer.Payout, Markers: []settle.Marker{m}}
 	if len(to) == 0 || len(to) > maxRecipients {
-		return settle.Tx{}, fmt.Errorf("solana: %d recipients, want 1..%d", len(to), maxRecipients)
+		return nil, purpose, fmt.Errorf("solana: %d recipients, want 1..%d", len(to), maxRecipients)
 	}
 	marker, seed, err := c.markerAddress(m)
 	if err != nil {
-		return settle.Tx{}, fmt.Errorf("solana: derive marker: %w", err)
+		return nil, purpose, fmt.Errorf("solana: derive marker: %w", err)
+	}
+	units := b.Units
+	if units == 0 {
+		units = uint32(unitsBase + unitsPerTransfer*len(to))
 	}
 	ixs := []solana.Instruction{
 		system.NewTransferInstruction(c.rent, c.hot, marker).Build(),
 		system.NewAllocateWithSeedInstruction(c.hot, seed, tokenAccountSize, solana.TokenProgramID, marker, c.hot).Build(),
 		token.NewInitializeAccount3Instruction(c.hot, marker, c.cfg.Mint).Build(),
-		computebudget.NewSetComputeUnitLimitInstruction(uint32(unitsBase + unitsPerTransfer*len(to))).Build(),
-		computebudget.NewSetComputeUnitPriceInstruction(c.unitPrice(attempt)).Build(),
+		computebudget.NewSetComputeUnitLimitInstruction(units).Build(),
+		computebudget.NewSetComputeUnitPriceInstruction(c.unitPrice(b.UnitPrice, attempt)).Build(),
 	}
-	purpose := signer.Purpose{Kind: signer.Payout, Markers: []settle.Marker{m}}
 	for _, p := range to {
 		purpose.Wallets = append(purpose.Wallets, p.Wallet)
-		ata, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(p.Wallet), c.cfg.Mint)
+		ata, err := c.tokenAccount(p.Wallet)
 		if err != nil {
-			return settle.Tx{}, fmt.Errorf("solana: derive token account: %w", err)
+			return nil, purpose, err
 		}
 		ixs = append(ixs, token.NewTransferCheckedInstruction(
 			uint64(p.Amount), c.decimals, c.cfg.Treasury, c.cfg.Mint, ata, c.hot, nil).Build())
 	}
-	return c.sign(ctx, ixs, b, purpose)
+	return ixs, purpose, nil
 }
 
-// unitPrice grows by half with every attempt, up to the limit.
-func (c *Client) unitPrice(attempt int) uint64 {
-	price := c.cfg.UnitPrice
-	for range min(attempt, 64) {
-		price += price/2 + 1
-		if price >= c.cfg.MaxUnitPrice {
-			return c.cfg.MaxUnitPrice
-		}
+// maxReclaim markers are closed in one transaction; with dust in every one of them
+// it still fits.
+const maxReclaim = 20
+
+// MaxReclaim implements settle.Reclaimer.
+func (c *Client) MaxReclaim() int { return maxReclaim }
+
+// Reclaim implements settle.Reclaimer: the rent goes back to the hot key.
+func (c *Client) Reclaim(ctx context.Context, ms []settle.Marker, marks []settle.Mark, b settle.Blockhash) (settle.Tx, error) {
+	if len(ms) == 0 || len(ms) > maxReclaim || len(ms) != len(marks) {
+		return settle.Tx{}, fmt.Errorf("solana: %d markers with %d states, want 1..%d", len(ms), len(marks), maxReclaim)
 	}
-	return price
+	var ixs []solana.Instruction
+	for i, m := range ms {
+		marker, _, err := c.markerAddress(m)
+		if err != nil {
+			return settle.Tx{}, fmt.Errorf("solana: derive marker: %w", err)
+		}
+		if marks[i].Dust > 0 {
+			ixs = append(ixs, token.NewTransferCheckedInstruction(uint64(marks[i].Dust), c.decimals, marker, c.cfg.Mint, c.cfg.Treasury, c.hot, nil).Build())
+		}
+		ixs = append(ixs, token.NewCloseAccountInstruction(marker, c.hot, c.hot, nil).Build())
+	}
+	return c.sign(ctx, ixs, b, signer.Purpose{Kind: signer.Reclaim, Markers: ms})
 }
 
 func (c *Client) sign(ctx context.Context, ixs []solana.Instruction, b settle.Blockhash, p signer.Purpose) (settle.Tx, error) {

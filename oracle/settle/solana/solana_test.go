@@ -126,7 +126,7 @@ func TestUnitPriceGrowsToItsLimit(t *testing.T) {
 	c := testClient(t)
 	last := uint64(0)
 	for n := range 100 {
-		p := c.unitPrice(n)
+		p := c.unitPrice(0, n)
 		if p < last || p > 1000 {
 			t.Errorf("attempt %d bids %d after %d", n, p, last)
 		}

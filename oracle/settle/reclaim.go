@@ -1,0 +1,102 @@
+package settle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"heliograph/oracle/store"
+)
+
+// reclaimGroups bounds the transactions that one look at closed epochs sends.
+const reclaimGroups = 64
+
+// reclaim closes the markers of an epoch that is closed for good, so that their rent
+// comes back. It is the one step in which a height must not be believed lightly: as
+// long as a marker exists no older variant can land, and afterwards only its expired
+// blockhash keeps it out. Therefore Config.ReclaimAfter is long, and the height is
+// one that several endpoints agree on where there are several.
+//
+// What is on record is only how many batches need no further look. A transaction
+// that was lost or sent twice does no harm: an account is closed once.
+func (s *Settler) reclaim(ctx context.Context, e Epoch, height uint64) error {
+	r, ok := s.signer.(Reclaimer)
+	if !ok || s.cfg.ReclaimAfter == 0 || s.signer.Identity() != e.Identity {
+		return nil
+	}
+	contiguous := true
+	for from, n := e.Reclaimed, 0; from < e.Batches && n < reclaimGroups; n++ {
+		to := min(from+uint32(r.MaxReclaim()), e.Batches)
+		gone, err := s.reclaimGroup(ctx, r, e, from, to, height)
+		if err != nil {
+			return err
+		}
+		contiguous = contiguous && gone == to-from
+		if contiguous || n == 0 {
+			e.Reclaimed = from + gone
+		}
+		from = to
+	}
+	return s.kv.Update(ctx, func(tx store.Tx) error {
+		var now Epoch
+		if ok, err := get(tx, epochKey(e.Epoch), &now); err != nil || !ok || now.Reclaimed >= e.Reclaimed {
+			return err
+		}
+		now.Reclaimed = e.Reclaimed
+		return put(tx, epochKey(e.Epoch), now)
+	})
+}
+
+// reclaimGroup closes what markers there are of the batches from..to-1. It says how
+// many of them, from the first on, have no marker any more.
+func (s *Settler) reclaimGroup(ctx context.Context, r Reclaimer, e Epoch, from, to uint32, height uint64) (gone uint32, err error) {
+	indices := make([]uint32, 0, to-from)
+	for i := from; i < to; i++ {
+		indices = append(indices, i)
+	}
+	batches, err := s.load(ctx, e.Epoch, indices)
+	if err != nil {
+		return 0, err
+	}
+	markers := make([]Marker, len(indices))
+	for i, n := range indices {
+		markers[i] = Marker{e.Epoch, n}
+	}
+	marks, err := s.chain.Marks(ctx, markers)
+	if err != nil {
+		return 0, fmt.Errorf("settle: ask for markers of epoch %d: %w", e.Epoch, err)
+	}
+	if len(marks) != len(markers) {
+		return 0, fmt.Errorf("settle: the cluster answered for %d of %d markers", len(marks), len(markers))
+	}
+	var closeMarkers []Marker
+	var closeMarks []Mark
+	contiguous := true
+	for i, b := range batches {
+		contiguous = contiguous && b.Final && !marks[i].Exists
+		if contiguous {
+			gone++
+		}
+		if b.Final && marks[i].Exists && height > max(b.Expiry, e.ClosedAt)+s.cfg.ReclaimAfter {
+			closeMarkers, closeMarks = append(closeMarkers, markers[i]), append(closeMarks, marks[i])
+		}
+	}
+	if len(closeMarkers) == 0 {
+		return gone, nil
+	}
+	hash, err := s.chain.Blockhash(ctx)
+	if err != nil {
+		return gone, fmt.Errorf("settle: ask for a blockhash: %w", err)
+	}
+	tx, err := r.Reclaim(ctx, closeMarkers, closeMarks, hash)
+	if err != nil {
+		return gone, fmt.Errorf("settle: sign the closing of markers: %w", err)
+	}
+	err = s.chain.Send(ctx, tx)
+	var refused *Rejected
+	if errors.As(err, &refused) { // closed already, or sent to in between: the next look knows
+		s.log.Debug("closing markers was refused", "epoch", e.Epoch, "from", from, "detail", refused.Detail)
+		return gone, nil
+	}
+	return gone, err
+}
