@@ -67,7 +67,9 @@ type Chain interface {
 	// Marks reads the markers' accounts, in the order of the markers.
 	Marks(ctx context.Context, ms []Marker) ([]Mark, error)
 	// History lists the final, successful transactions that touched a marker, also
-	// after the marker was closed. Strangers can add to it.
+	// after the marker was closed. Strangers can add to it. With an error come those
+	// that are known all the same: somebody who may know more was not heard, so that
+	// the list does not show that a batch was never paid.
 	History(ctx context.Context, m Marker) ([]string, error)
 	// Landed reads a transaction that has created the marker and says which of the
 	// payouts it made, as indices in increasing order. It does not believe a single

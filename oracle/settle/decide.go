@@ -8,6 +8,7 @@ type Facts struct {
 	Statuses   []Status // one for each attempt
 	Marked     bool     // the marker exists
 	Signatures []string // final, successful transactions that touched the marker
+	Unsure     bool     // there may be more of them
 	Foreign    string   // one of them that is none of our variants and created the marker
 }
 
@@ -58,6 +59,9 @@ func decide(b Batch, f Facts) (a Action, index int) {
 	}
 	if len(b.Live()) == 0 && len(b.Attempts) == 0 {
 		return Wait, 0
+	}
+	if len(b.Attempts) == 0 && f.Unsure {
+		return Wait, 0 // if it was paid before, its marker may be closed since
 	}
 	expired := true
 	for i, at := range b.Attempts {

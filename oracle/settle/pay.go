@@ -21,6 +21,7 @@ type pass struct {
 	queue  *queue
 
 	mu      sync.Mutex
+	unsure  error  // why nothing was signed for some batches
 	stalled string // the last word on why nothing can be paid, "" if it can
 	refused string
 }
@@ -41,7 +42,7 @@ func (s *Settler) pay(ctx context.Context, e *Epoch, height uint64) (left int, e
 	if err != nil {
 		return len(q.open), err
 	}
-	err = p.act(ctx, batches, facts)
+	err = errors.Join(p.unsure, p.act(ctx, batches, facts))
 	e.Stalled, e.Refused = p.stalled, p.refused
 	return len(q.open), err
 }
@@ -142,8 +143,11 @@ func (p *pass) askMarkers(ctx context.Context, batches []Batch, facts []Facts, w
 		b, f := batches[which[n]], &facts[which[n]]
 		var err error
 		f.Marked = marks[n].Exists
-		if f.Signatures, err = p.chain.History(ctx, markers[n]); err != nil {
-			return fmt.Errorf("settle: ask who touched the marker of batch %d/%d: %w", b.Epoch, b.Index, err)
+		f.Signatures, err = p.chain.History(ctx, markers[n])
+		if f.Unsure = err != nil; f.Unsure && len(b.Attempts) == 0 {
+			p.mu.Lock()
+			p.unsure = fmt.Errorf("settle: ask whether batch %d/%d was paid before: %w", b.Epoch, b.Index, err)
+			p.mu.Unlock()
 		}
 		f.Foreign, err = p.foreign(ctx, b, f.Signatures)
 		return err

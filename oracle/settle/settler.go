@@ -193,6 +193,9 @@ func (s *Settler) step(ctx context.Context) error {
 		}
 		s.checked = true
 	}
+	if why, err := s.Paused(ctx); err != nil || why != "" {
+		return err
+	}
 	todo, err := s.unfinished(ctx)
 	if err != nil {
 		return err

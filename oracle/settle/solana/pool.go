@@ -27,7 +27,10 @@ import (
 // it is the lower one, which costs time and never safety. A blockhash is taken from
 // the endpoint that has seen most, every third one from another, so that one which
 // invents them cannot stop payouts; its last valid height is never believed beyond
-// what the height allows.
+// what the height allows. Nothing is signed for a batch for the first time before
+// all endpoints have said that it was not paid (see [Pool.History]): an endpoint
+// that is down for long must be taken out of the configuration, and at least one
+// must keep its history for as long as a backup may be old.
 //
 // An endpoint is asked for its genesis hash before anything else, and refused for
 // good when it is on another cluster. Pool is safe for concurrent use.
@@ -63,22 +66,53 @@ const maxEndpoints = 16
 // DialPool makes a pool, and the client that signs, from the first endpoint that
 // answers and serves the right cluster. It tries until one does or ctx ends.
 func DialPool(ctx context.Context, cfg PoolConfig) (*Pool, *Client, error) {
+	for wait := newPause(); ; {
+		p, c, fatal, err := dialPool(ctx, cfg)
+		if err == nil || fatal {
+			return p, c, err
+		}
+		if werr := wait.next(ctx); werr != nil {
+			return nil, nil, fmt.Errorf("%w (last error: %v)", werr, err)
+		}
+	}
+}
+
+// DialPoolOnce is [DialPool] without patience: it asks every endpoint once.
+func DialPoolOnce(ctx context.Context, cfg PoolConfig) (*Pool, *Client, error) {
+	p, c, _, err := dialPool(ctx, cfg)
+	return p, c, err
+}
+
+func dialPool(ctx context.Context, cfg PoolConfig) (_ *Pool, _ *Client, fatal bool, err error) {
 	if len(cfg.Endpoints) == 0 || len(cfg.Endpoints) > maxEndpoints {
-		return nil, nil, fmt.Errorf("solana: %d endpoints, want 1 to %d", len(cfg.Endpoints), maxEndpoints)
+		return nil, nil, true, fmt.Errorf("solana: %d endpoints, want 1 to %d", len(cfg.Endpoints), maxEndpoints)
 	}
 	var clients []*Client
 	for _, e := range cfg.Endpoints {
 		clients = append(clients, newReader(e, cfg.Limits))
 	}
 	p := newPool(cfg.Genesis, cfg.Log, clients)
-	lead, err := p.dial(ctx, cfg.Config)
+	usable, err := p.usable(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Is(err, settle.ErrWrongCluster), err
+	}
+	var lead *Client
+	for _, e := range usable {
+		one := cfg.Config
+		one.Endpoint = e.cfg.Endpoint
+		if lead, fatal, err = dialOnce(ctx, one); err == nil || fatal {
+			break
+		}
+	}
+	if err != nil {
+		return nil, nil, fatal, err
 	}
 	for _, e := range p.endpoints {
+		endpoint := e.cfg.Endpoint
 		e.cfg, e.hot, e.decimals, e.rent = lead.cfg, lead.hot, lead.decimals, lead.rent
+		e.cfg.Endpoint = endpoint
 	}
-	return p, lead, nil
+	return p, lead, false, nil
 }
 
 // NewPool makes a pool for those who only read, as [NewReader] does.
@@ -100,30 +134,6 @@ func newPool(genesis string, log *slog.Logger, clients []*Client) *Pool {
 		p.endpoints = append(p.endpoints, &endpoint{Client: c, name: name})
 	}
 	return p
-}
-
-// dial tries the endpoints in turn until one tells mint and rent.
-func (p *Pool) dial(ctx context.Context, cfg Config) (*Client, error) {
-	for wait := newPause(); ; {
-		usable, err := p.usable(ctx)
-		if errors.Is(err, settle.ErrWrongCluster) {
-			return nil, err
-		}
-		for _, e := range usable {
-			cfg.Endpoint = e.cfg.Endpoint
-			c, fatal, lerr := dialOnce(ctx, cfg)
-			if lerr == nil {
-				return c, nil
-			}
-			if fatal {
-				return nil, lerr
-			}
-			err = lerr
-		}
-		if werr := wait.next(ctx); werr != nil {
-			return nil, fmt.Errorf("%w (last error: %v)", werr, err)
-		}
-	}
 }
 
 // errNoEndpoint is when nobody can be asked.
@@ -389,7 +399,9 @@ func weight(c settle.RejectCause) int {
 
 // Statuses implements settle.Chain: of each signature the best that anybody says.
 func (p *Pool) Statuses(ctx context.Context, signatures []string) ([]settle.Status, error) {
-	all, err := gather(ctx, p, func(ctx context.Context, e *endpoint) ([]settle.Status, error) { return e.Client.Statuses(ctx, signatures) })
+	all, err := gather(ctx, p, func(ctx context.Context, e *endpoint) ([]settle.Status, error) {
+		return e.Client.Statuses(ctx, signatures)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -439,12 +451,15 @@ func (p *Pool) Marks(ctx context.Context, ms []settle.Marker) ([]settle.Mark, er
 	return out, nil
 }
 
-// History implements settle.Chain: what any endpoint knows.
+// History implements settle.Chain: what any endpoint knows. That nobody touched a
+// marker is believed only when all endpoints say so: one that has forgotten its
+// history must not make a batch, whose marker is closed, look unpaid.
 func (p *Pool) History(ctx context.Context, m settle.Marker) ([]string, error) {
-	all, err := gather(ctx, p, func(ctx context.Context, e *endpoint) ([]string, error) { return e.Client.History(ctx, m) })
+	es, err := p.usable(ctx)
 	if err != nil {
 		return nil, err
 	}
+	all, errs := askAll(ctx, es, func(ctx context.Context, e *endpoint) ([]string, error) { return e.Client.History(ctx, m) })
 	var out []string
 	for _, sigs := range all {
 		for _, s := range sigs {
@@ -453,7 +468,27 @@ func (p *Pool) History(ctx context.Context, m settle.Marker) ([]string, error) {
 			}
 		}
 	}
+	for i, e := range es {
+		if errs[i] != nil {
+			return out, fmt.Errorf("solana: endpoint %s does not tell the history of a marker: mend it or take it out of solana.rpc: %w", e.name, errs[i])
+		}
+	}
+	if silent := p.silent(); silent != "" {
+		return out, fmt.Errorf("solana: endpoint %s was never reached: mend it or take it out of solana.rpc", silent)
+	}
 	return out, nil
+}
+
+// silent names an endpoint that has not even told its genesis hash.
+func (p *Pool) silent() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.endpoints {
+		if !e.admitted && e.refused == "" {
+			return e.name
+		}
+	}
+	return ""
 }
 
 // Landed implements settle.Chain. One endpoint shows the transaction; where more
