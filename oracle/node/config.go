@@ -94,6 +94,7 @@ type Explorer struct {
 // Admin is for the operator only.
 type Admin struct {
 	Listen string `toml:"listen" help:"address of metrics, health and bundles (plain HTTP): keep it on loopback; empty: none"`
+	Socket string `toml:"socket" help:"unix socket for oraclectl settle and ledger; empty: admin.sock in the data directory, which only the owner may enter"`
 }
 
 // Solana is where payouts go. Without an endpoint reports are taken and packets

@@ -167,6 +167,22 @@ func (l *link) get() (*settle.Settler, error) {
 	return l.settler, nil
 }
 
+// lastError is why the chain was not looked at for the last time.
+func (l *link) lastError() string {
+	s, err := l.get()
+	if err != nil {
+		return err.Error()
+	}
+	return s.LastError()
+}
+
+// poke makes the settler look at once.
+func (l *link) poke() {
+	if s, err := l.get(); err == nil {
+		s.Poke()
+	}
+}
+
 // Commit implements [epoch.Settler].
 func (l *link) Commit(ctx context.Context, e poc.Epoch, hash [32]byte) error {
 	s, err := l.get()

@@ -47,6 +47,7 @@ type Node struct {
 	reg    *prometheus.Registry
 
 	hotspots, explorer, admin net.Listener // the last two may be nil
+	orders                    net.Listener // the operator's socket
 	pages, operator           http.Handler
 	closers                   []func() error
 }

@@ -2,6 +2,7 @@ package settle
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -38,8 +39,8 @@ func (s *Settler) Paused(ctx context.Context) (why string, err error) {
 	err = s.kv.View(ctx, func(tx store.Tx) error {
 		text, err := tx.Get(pauseKey)
 		if errors.Is(err, store.ErrNotFound) {
-			why, err = "", nil
-			return err
+			why = ""
+			return nil
 		}
 		why = string(text)
 		return err
@@ -107,3 +108,20 @@ func (b Batch) dues() (out []Due) {
 	}
 	return out
 }
+
+// Poke makes [Settler.Run] look at the chain at once.
+func (s *Settler) Poke() { s.poke() }
+
+// Holds says whether an epoch has recipients that are held.
+func (s *Settler) Holds(ctx context.Context, e poc.Epoch) (holds bool, err error) {
+	err = s.kv.View(ctx, func(tx store.Tx) error {
+		holds = false
+		return tx.Scan(heldPrefix(e), nil, func([]byte, []byte) bool {
+			holds = true
+			return false
+		})
+	})
+	return holds, err
+}
+
+func heldPrefix(e poc.Epoch) []byte { return binary.BigEndian.AppendUint32([]byte("s/h/"), uint32(e)) }
