@@ -107,11 +107,15 @@ type audit struct {
 }
 
 func (a *audit) compare(what, computed, claimed, note string) {
+	a.Comparisons = append(a.Comparisons, compared(what, computed, claimed, note))
+}
+
+func compared(what, computed, claimed, note string) Comparison {
 	c := Comparison{What: what, Computed: computed, Claimed: claimed, OK: computed == claimed}
 	if !c.OK {
 		c.Note = note
 	}
-	a.Comparisons = append(a.Comparisons, c)
+	return c
 }
 
 func (a *audit) last() bool { return a.Comparisons[len(a.Comparisons)-1].OK }

@@ -63,41 +63,59 @@ const maxBatches = 1 << 24
 // beyond is how many markers behind the last one that is known of are looked at.
 const beyond = 3
 
-// payments finds every payout of an epoch through the markers, and compares with
-// the list and with the treasury's balance. from is the slot of the commit memo:
-// nothing is paid before it.
+// Search says which payouts are looked for.
+type Search struct {
+	Epoch          poc.Epoch
+	List           []reward.Payout // what is to be paid
+	Hot            string          // key that the markers are derived from
+	Treasury, Mint string
+	From           uint64 // slot of the commit memo: nothing is paid before it
+	Batches        uint32 // a hint: markers that are known to exist
+	Closed         string // the close memo as it is on chain; "": it is not there
+}
+
+// Payments finds every payout of an epoch, by the markers and by the history of
+// the treasury, and compares both with the list, with the treasury's balance and
+// with the close memo.
+func Payments(ctx context.Context, t Trail, s Search) (Paid, []Comparison, error) {
+	spent, err := t.Spent(ctx, s.Treasury, s.From)
+	if err != nil {
+		return Paid{}, nil, fmt.Errorf("audit: transactions of the treasury: %w", err)
+	}
+	f := finder{trail: t, Search: s, bySignature: map[string]bool{}}
+	if err := f.index(); err != nil {
+		return Paid{}, nil, err
+	}
+	last := max(f.follow(spent), s.Batches)
+	if err := f.markers(ctx, min(last, maxBatches)); err != nil {
+		return Paid{}, nil, err
+	}
+	return f.paid, f.report(), nil
+}
+
+// payments looks for the payouts of the audited epoch.
 func (a *audit) payments(ctx context.Context, list []reward.Payout, hot string, from uint64) error {
+	s := Search{Epoch: a.b.Epoch, List: list, Hot: hot, From: from, Closed: a.closed, Treasury: a.o.Treasury, Mint: a.o.Mint}
 	id := identityOf(a.b.Payments)
 	if id["hot"] != "" {
 		a.compare("hot key of the payouts", hot, id["hot"], "the bundle names another key than the one that sent the memos")
 	}
-	if a.o.Treasury != "" {
-		id["treasury"] = a.o.Treasury
+	if s.Treasury == "" {
+		s.Treasury = id["treasury"]
 	}
-	if a.o.Mint != "" {
-		id["mint"] = a.o.Mint
+	if s.Mint == "" {
+		s.Mint = id["mint"]
 	}
-	if id["treasury"] == "" || id["mint"] == "" {
+	if s.Treasury == "" || s.Mint == "" {
 		a.compare("treasury and mint", "known", "not in the bundle", "name them with --treasury and --mint: the payouts were not looked for")
 		return nil
 	}
-	spent, err := a.o.Trail.Spent(ctx, id["treasury"], from)
-	if err != nil {
-		return fmt.Errorf("audit: transactions of the treasury: %w", err)
+	if p := a.b.Payments; p != nil {
+		s.Batches = p.Batches
 	}
-	f := finder{audit: a, hot: hot, treasury: id["treasury"], mint: id["mint"], bySignature: map[string]bool{}}
-	if err := f.index(list); err != nil {
-		return err
-	}
-	last := f.treasuryTrail(spent)
-	if p := a.b.Payments; p != nil && p.Batches > last {
-		last = p.Batches
-	}
-	if err := f.markers(ctx, min(last, maxBatches)); err != nil {
-		return err
-	}
-	f.report(list)
-	return nil
+	paid, found, err := Payments(ctx, a.o.Trail, s)
+	a.Paid, a.Comparisons = &paid, append(a.Comparisons, found...)
+	return err
 }
 
 // identityOf reads "hot=... mint=... treasury=...".
@@ -116,20 +134,20 @@ func identityOf(p *epoch.Payments) map[string]string {
 
 // finder collects what it finds about one epoch's payouts.
 type finder struct {
-	*audit
-	hot, treasury, mint string
-	due                 map[string]reward.Payout // token account -> what it is to get
-	got                 map[string]ledger.Amount
-	bySignature         map[string]bool // transactions that were seen through a marker
-	ours                []string        // transactions of the treasury with a marker of this epoch
-	outside             []string        // what was paid and should not have been
-	paid                Paid
+	Search
+	trail       Trail
+	due         map[string]reward.Payout // token account -> what it is to get
+	got         map[string]ledger.Amount
+	bySignature map[string]bool // transactions that were seen through a marker
+	ours        []string        // transactions of the treasury with a marker of this epoch
+	outside     []string        // what was paid and should not have been
+	paid        Paid
 }
 
-func (f *finder) index(list []reward.Payout) error {
-	f.due, f.got = make(map[string]reward.Payout, len(list)), map[string]ledger.Amount{}
-	for _, p := range list {
-		account, err := f.o.Trail.Account(p.Wallet, f.mint)
+func (f *finder) index() error {
+	f.due, f.got = make(map[string]reward.Payout, len(f.List)), map[string]ledger.Amount{}
+	for _, p := range f.List {
+		account, err := f.trail.Account(p.Wallet, f.Mint)
 		if err != nil {
 			return fmt.Errorf("audit: token account of %s: %w", base58.Encode(p.Wallet[:]), err)
 		}
@@ -141,28 +159,28 @@ func (f *finder) index(list []reward.Payout) error {
 // batchOf is this epoch's batch that a transaction paid.
 func (f *finder) batchOf(p Payment) (n uint32, ours, marked bool) {
 	for _, m := range p.Markers {
-		if m.Base != f.hot {
+		if m.Base != f.Hot {
 			continue
 		}
 		marked = true
-		if m.Marker.Epoch == f.b.Epoch {
+		if m.Marker.Epoch == f.Epoch {
 			return m.Marker.Batch, true, true
 		}
 	}
 	return 0, false, marked
 }
 
-// treasuryTrail looks at everything that the treasury did. What leaves it must
+// follow looks at everything that the treasury did. What leaves it must
 // leave in a transaction with a marker, and be the sum of that transaction's
 // transfers. It returns one more than the highest batch that it saw.
-func (f *finder) treasuryTrail(spent []Payment) (batches uint32) {
+func (f *finder) follow(spent []Payment) (batches uint32) {
 	for i, p := range spent {
 		out, in := ledger.Amount(0), ledger.Amount(0)
 		for _, t := range p.Transfers { // wrap-around only makes a difference show
-			if t.Source == f.treasury {
+			if t.Source == f.Treasury {
 				out += t.Amount
 			}
-			if t.Destination == f.treasury {
+			if t.Destination == f.Treasury {
 				in += t.Amount
 			}
 		}
@@ -187,7 +205,7 @@ func (f *finder) treasuryTrail(spent []Payment) (batches uint32) {
 // anything is known of.
 func (f *finder) markers(ctx context.Context, known uint32) error {
 	for n, empty := uint32(0), 0; n < known || empty < beyond; n++ {
-		touched, err := f.o.Trail.Marked(ctx, f.hot, settle.Marker{Epoch: f.b.Epoch, Batch: n})
+		touched, err := f.trail.Marked(ctx, f.Hot, settle.Marker{Epoch: f.Epoch, Batch: n})
 		if err != nil {
 			return fmt.Errorf("audit: marker of batch %d: %w", n, err)
 		}
@@ -210,7 +228,7 @@ func (f *finder) take(p Payment) {
 	for _, t := range p.Transfers {
 		due, listed := f.due[t.Destination]
 		switch {
-		case t.Source != f.treasury || t.Mint != f.mint:
+		case t.Source != f.Treasury || t.Mint != f.Mint:
 			f.outside = append(f.outside, fmt.Sprintf("%s moves tokens of mint %s from %s", p.Signature, t.Mint, t.Source))
 			continue
 		case !listed:
@@ -228,9 +246,9 @@ func (f *finder) take(p Payment) {
 // shown bounds the findings that are spelled out.
 const shown = 20
 
-func (f *finder) report(list []reward.Payout) {
+func (f *finder) report() []Comparison {
 	var total ledger.Amount
-	for _, p := range list {
+	for _, p := range f.List {
 		total += p.Amount // checked when the list was made
 	}
 	f.paid.Wallets = len(f.got)
@@ -240,14 +258,15 @@ func (f *finder) report(list []reward.Payout) {
 		}
 	}
 	f.paid.Left, _ = total.Sub(min(f.paid.Sum, total))
-	f.Paid = &f.paid
-	note := f.outside[:min(len(f.outside), shown)]
-	f.compare("payments that are wrong or outside the list", "0", fmt.Sprint(len(f.outside)), strings.Join(note, "; "))
-	f.compare("transactions of the treasury for this epoch", fmt.Sprint(len(f.bySignature)), fmt.Sprint(len(f.ours)), "the treasury's history and the markers show different payouts")
-	if f.closed == "" {
-		return
+	note := strings.Join(f.outside[:min(len(f.outside), shown)], "; ")
+	out := []Comparison{
+		compared("payments that are wrong or outside the list", "0", fmt.Sprint(len(f.outside)), note),
+		compared("payouts in the treasury's own history", fmt.Sprint(len(f.bySignature)), fmt.Sprint(len(f.ours)), "the treasury's history and the markers show different payouts"),
+	}
+	if f.Closed == "" {
+		return out
 	}
 	want := fmt.Sprintf("p=%d h=%d", f.paid.Sum, f.paid.Left)
-	_, got, _ := strings.Cut(f.closed, " p=")
-	f.compare("paid and held, by the close memo", want, "p="+got, "the chain shows other payouts than the close memo says")
+	_, got, _ := strings.Cut(f.Closed, " p=")
+	return append(out, compared("paid and held, by the close memo", want, "p="+got, "the chain shows other payouts than the close memo says"))
 }
