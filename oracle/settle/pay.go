@@ -251,6 +251,11 @@ func (p *pass) sign(ctx context.Context, b Batch, hash Blockhash) (Batch, error)
 	}
 	hash.Units = units
 	tx, err := p.signer.Payout(ctx, m, to, hash, len(b.Attempts))
+	var no *NoSignature
+	if errors.As(err, &no) {
+		p.stall(signerStalled + no.Why)
+		return Batch{}, nil
+	}
 	if err != nil {
 		return Batch{}, fmt.Errorf("settle: sign batch %d/%d: %w", b.Epoch, b.Index, err)
 	}

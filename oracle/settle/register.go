@@ -70,8 +70,12 @@ func (s *Settler) unsigned(ctx context.Context, n poc.Epoch, err error) error {
 	if rerr != nil {
 		return errors.Join(err, rerr)
 	}
-	if err != nil || why == "" && !strings.HasPrefix(e.Stalled, signerStalled) {
+	if err != nil {
 		return err
+	}
+	// While batches are paid, what stalls them is found anew in every round.
+	if why == "" && (e.State == Committed || !strings.HasPrefix(e.Stalled, signerStalled)) {
+		return nil
 	}
 	return s.stall(&e, why, func() error { return s.save(ctx, epochKey(n), e) })
 }

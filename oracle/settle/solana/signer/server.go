@@ -16,7 +16,7 @@ import (
 
 // Limits of the socket.
 const (
-	maxConns     = 16
+	maxConns     = 64
 	idleLimit    = 2 * time.Minute
 	requestLimit = 2 * time.Minute // a long list takes a while
 )
