@@ -12,7 +12,7 @@ FRESH ?=
 # go test fail for nothing.
 FUZZTIME ?= 5000x
 
-.PHONY: help run smoke test test-long fuzz-short bench lint generate build setup clean
+.PHONY: help run smoke payout-faults test test-long fuzz-short bench lint generate build setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ run: build setup ## show the network: a city of hotspots, an oracle, payouts on 
 
 smoke: build setup ## one short epoch without a terminal; ends with a line of JSON
 	@$(BIN)/bench smoke
+
+RUNS ?= 1000
+SEED ?= 1
+payout-faults: build setup ## RUNS payouts (default 1000) from SEED on while everything fails; ends with a line of JSON
+	@$(BIN)/bench payout-faults --runs $(RUNS) --seed $(SEED)
 
 test: setup ## the tests, under five minutes on two cores
 	$(GO) vet ./...

@@ -33,7 +33,8 @@ const forgetAfter = 150
 // decide is the whole judgement about a batch. index is meaningful for Finalize.
 //
 // It is safe against every lie of omission: Sign is only ever a loss of a fee,
-// since the marker lets one variant through.
+// since the marker lets one variant through. Where a marker may have been closed
+// after it had done its work, its history takes its place.
 func decide(b Batch, f Facts) (a Action, index int) {
 	for i, s := range f.Statuses {
 		if s.Final && s.Err == "" {
@@ -60,9 +61,6 @@ func decide(b Batch, f Facts) (a Action, index int) {
 	if len(b.Live()) == 0 && len(b.Attempts) == 0 {
 		return Wait, 0
 	}
-	if len(b.Attempts) == 0 && f.Unsure {
-		return Wait, 0 // if it was paid before, its marker may be closed since
-	}
 	expired := true
 	for i, at := range b.Attempts {
 		failed := at.Dead != "" || i < len(f.Statuses) && f.Statuses[i].Final && f.Statuses[i].Err != ""
@@ -75,6 +73,8 @@ func decide(b Batch, f Facts) (a Action, index int) {
 		return HoldNow, 0
 	case len(b.Suspect) > 0:
 		return Wait, 0 // an older variant might still land with the suspects in it
+	case expired && f.Unsure:
+		return Wait, 0 // if somebody has paid it, the marker may be closed since
 	case expired:
 		return Sign, 0
 	}

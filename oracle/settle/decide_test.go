@@ -49,6 +49,8 @@ func TestDecide(t *testing.T) {
 		{"paid by a transaction that is not ours", batch(at("a", 100)), Facts{Height: 50, Statuses: []Status{{}}, Marked: true, Foreign: "f"}, Recover, 0},
 		{"paid before the store was lost", batch(), Facts{Height: 50, Foreign: "f"}, Recover, 0},
 		{"never signed, and not everybody was heard", batch(), Facts{Height: 50, Unsure: true}, Wait, 0},
+		{"expired, and not everybody was heard", batch(at("a", 100)), Facts{Height: 101, Statuses: []Status{{}}, Unsure: true}, Wait, 0},
+		{"alive, and not everybody was heard", batch(at("a", 100)), Facts{Height: 100, Statuses: []Status{{}}, Unsure: true}, Resend, 0},
 		{"never signed, but the marker exists", batch(), Facts{Height: 50, Marked: true}, Wait, 0},
 		{"forked away", batch(at("a", 100)), Facts{Height: 60, Statuses: []Status{{}}}, Resend, 0},
 	} {

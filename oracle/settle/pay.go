@@ -144,23 +144,29 @@ func (p *pass) askMarkers(ctx context.Context, batches []Batch, facts []Facts, w
 		var err error
 		f.Marked = marks[n].Exists
 		f.Signatures, err = p.chain.History(ctx, markers[n])
-		if f.Unsure = err != nil; f.Unsure && len(b.Attempts) == 0 {
+		if err == nil {
+			f.Foreign, err = p.foreign(ctx, b, f.Signatures)
+		} else if sig, ferr := p.foreign(ctx, b, f.Signatures); ferr == nil {
+			f.Foreign = sig
+		}
+		if f.Unsure = err != nil; f.Unsure && f.Foreign == "" {
 			p.mu.Lock()
 			p.unsure = fmt.Errorf("settle: ask whether batch %d/%d was paid before: %w", b.Epoch, b.Index, err)
 			p.mu.Unlock()
 		}
-		f.Foreign, err = p.foreign(ctx, b, f.Signatures)
-		return err
+		return nil
 	})
 }
 
-// foreign looks for the transaction, none of ours, that created a marker.
+// foreign looks for the transaction, none of ours, that created a marker. An error
+// says that there may be one.
 func (p *pass) foreign(ctx context.Context, b Batch, signatures []string) (string, error) {
 	for _, sig := range signatures {
 		if slices.ContainsFunc(b.Attempts, func(a Attempt) bool { return a.Signature == sig }) {
 			return "", nil
 		}
 	}
+	var unsure error
 	for _, sig := range signatures {
 		if p.isStranger(sig) {
 			continue
@@ -171,11 +177,11 @@ func (p *pass) foreign(ctx context.Context, b Batch, signatures []string) (strin
 			p.addStranger(sig)
 		case err == nil || errors.Is(err, ErrForeign):
 			return sig, nil
-		case !errors.Is(err, ErrNotFinal):
-			return "", fmt.Errorf("settle: read transaction %s: %w", sig, err)
+		default:
+			unsure = fmt.Errorf("settle: read transaction %s: %w", sig, err)
 		}
 	}
-	return "", nil
+	return "", unsure
 }
 
 // parallel calls f for 0 to n-1, at most cfg.Workers at a time, and joins the errors.

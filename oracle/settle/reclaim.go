@@ -69,34 +69,60 @@ func (s *Settler) reclaimGroup(ctx context.Context, r Reclaimer, e Epoch, from, 
 	if len(marks) != len(markers) {
 		return 0, fmt.Errorf("settle: the cluster answered for %d of %d markers", len(marks), len(markers))
 	}
-	var closeMarkers []Marker
-	var closeMarks []Mark
+	var clean, dusty closing
 	contiguous := true
 	for i, b := range batches {
 		contiguous = contiguous && b.Final && !marks[i].Exists
 		if contiguous {
 			gone++
 		}
-		if b.Final && marks[i].Exists && height > max(b.Expiry, e.ClosedAt)+s.cfg.ReclaimAfter {
-			closeMarkers, closeMarks = append(closeMarkers, markers[i]), append(closeMarks, marks[i])
+		switch {
+		case !b.Final || !marks[i].Exists || height <= max(b.Expiry, e.ClosedAt)+s.cfg.ReclaimAfter:
+		case marks[i].Dust > 0 && len(dusty.markers) < dustyAtOnce:
+			dusty.add(markers[i], marks[i])
+		case marks[i].Dust == 0:
+			clean.add(markers[i], marks[i])
 		}
 	}
-	if len(closeMarkers) == 0 {
-		return gone, nil
+	for _, c := range []closing{clean, dusty} {
+		if err := s.sendClosing(ctx, r, c); err != nil {
+			return gone, err
+		}
+	}
+	return gone, nil
+}
+
+// dustyAtOnce markers with tokens in them fit one transaction; the others wait for
+// the next look.
+const dustyAtOnce = 10
+
+// closing is a set of markers that one transaction closes.
+type closing struct {
+	markers []Marker
+	marks   []Mark
+}
+
+func (c *closing) add(m Marker, k Mark) {
+	c.markers, c.marks = append(c.markers, m), append(c.marks, k)
+}
+
+func (s *Settler) sendClosing(ctx context.Context, r Reclaimer, c closing) error {
+	if len(c.markers) == 0 {
+		return nil
 	}
 	hash, err := s.chain.Blockhash(ctx)
 	if err != nil {
-		return gone, fmt.Errorf("settle: ask for a blockhash: %w", err)
+		return fmt.Errorf("settle: ask for a blockhash: %w", err)
 	}
-	tx, err := r.Reclaim(ctx, closeMarkers, closeMarks, hash)
+	tx, err := r.Reclaim(ctx, c.markers, c.marks, hash)
 	if err != nil {
-		return gone, fmt.Errorf("settle: sign the closing of markers: %w", err)
+		return fmt.Errorf("settle: sign the closing of markers: %w", err)
 	}
 	err = s.chain.Send(ctx, tx)
 	var refused *Rejected
 	if errors.As(err, &refused) { // closed already, or sent to in between: the next look knows
-		s.log.Debug("closing markers was refused", "epoch", e.Epoch, "from", from, "detail", refused.Detail)
-		return gone, nil
+		s.log.Debug("closing markers was refused", "first", c.markers[0].Batch, "detail", refused.Detail)
+		return nil
 	}
-	return gone, err
+	return err
 }

@@ -174,6 +174,7 @@ func (r *run) pass(ctx context.Context, stormy bool) error {
 // paid must be found although no marker guards it any more.
 func (r *run) closeMarkers(ctx context.Context) error {
 	o := r.oracles[0]
+	r.fork = nil
 	if err := r.bench.tick(ctx, 2*settle.MinReclaimAfter); err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func (r *run) closeMarkers(ctx context.Context) error {
 		rec, _ = o.closed(ctx)
 	}
 	o.lose()
-	r.weather.lost = false
+	r.weather.lost, r.weather.forks = false, false
 	return r.play(ctx)
 }
 

@@ -34,8 +34,13 @@ func draw(rnd *rand.Rand) weather {
 		w.crash = 1 + rnd.IntN(16)
 	}
 	n := 1 + rnd.IntN(3)
+	hiders := 0
 	if w.hidden {
 		n = max(n, 2)
+		hiders = n - 1 // one node shows everything
+	}
+	if w.hidden && w.closes { // without its marker a payment needs two that show it
+		n, hiders = 3, 1
 	}
 	for i := range n {
 		f := solanavm.Faults{Seed: rnd.Uint32(), LandAfterMin: 1, LandAfterMax: 1 + rnd.IntN(140)}
@@ -43,7 +48,7 @@ func draw(rnd *rand.Rand) weather {
 		f.Drop, f.RateLimit, f.HangUp = share(0.15), share(0.15), share(0.3)
 		f.Swallow, f.DelayLanding, f.NullStatus = share(0.4), share(0.8), share(0.4)
 		f.RateLimitHTML, f.RetryAfterSec, f.DelayMS = rnd.IntN(2) == 0, rnd.IntN(3), rnd.IntN(10)/9
-		if w.hidden && i < n-1 { // one node shows everything
+		if i < hiders {
 			f.HideStatus = 0.2 + 0.6*rnd.Float64()
 		}
 		if w.stale && i == 0 && (n > 1 || !w.hidden) {

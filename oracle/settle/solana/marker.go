@@ -130,7 +130,7 @@ func (c *Client) Landed(ctx context.Context, signature string, m settle.Marker, 
 		return nil, err
 	}
 	if landed.Failed != "" {
-		return nil, fmt.Errorf("%w: %s failed: %s", settle.ErrStranger, signature, landed.Failed)
+		return nil, fmt.Errorf("%w: %s failed: %s", settle.ErrNotFinal, signature, landed.Failed)
 	}
 	if !createsMarker(tx, c.hot, addr, seed) {
 		return nil, fmt.Errorf("%w: %s", settle.ErrStranger, signature)

@@ -510,7 +510,9 @@ func (p *Pool) Landed(ctx context.Context, signature string, m settle.Marker, li
 				return nil, fmt.Errorf("%w: %s is shown by %s alone", settle.ErrNotFinal, signature, e.name)
 			}
 			return paid, err
-		case errors.Is(err, settle.ErrStranger), errors.Is(err, settle.ErrNotFinal):
+		case errors.Is(err, settle.ErrStranger): // its signed content says so
+			return nil, err
+		case errors.Is(err, settle.ErrNotFinal):
 			said = err
 		default:
 			unsure = err

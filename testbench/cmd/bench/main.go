@@ -22,6 +22,10 @@ const usage = `bench runs Heliograph's testbench.
 
   bench network    a city of hotspots, until Ctrl-C
   bench smoke      one short epoch without a screen, then one line of JSON
+  bench solana     a Solana VM with JSON-RPC, and with faults if you want, until Ctrl-C
+  bench payout-faults   payouts while everything fails, then one line of JSON
+  bench payout-scale    one large epoch, paid or planned
+  bench payout-costs    the table of docs/settlement-costs.md
   bench setup      install the Solana VM's npm packages, which the others do too
 
 Each takes --help. Exit codes: 0 done, 1 failed, 2 wrong usage.
@@ -49,13 +53,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = runNetwork(ctx, args[1:], stdout)
 	case "smoke":
 		err = runSmoke(ctx, args[1:], stdout, stderr)
+	case "solana":
+		err = runSolana(ctx, args[1:], stdout)
+	case "payout-faults":
+		err = runPayoutFaults(ctx, args[1:], stdout, stderr)
+	case "payout-scale":
+		err = runPayoutScale(ctx, args[1:], stdout, stderr)
+	case "payout-costs":
+		err = runPayoutCosts(ctx, args[1:], stdout, stderr)
 	case "setup":
 		err = runSetup(ctx, args[1:], stdout)
 	case "help", "--help", "-h":
 		fmt.Fprint(stdout, usage)
 		return 0
 	default:
-		err = usageError{fmt.Errorf("no command %q: there are network, smoke and setup; see bench --help", args[0])}
+		err = usageError{fmt.Errorf("no command %q: there are network, smoke, solana, payout-faults, payout-scale, payout-costs and setup; see bench --help", args[0])}
 	}
 	var wrong usageError
 	switch {
