@@ -28,6 +28,7 @@ type Config struct {
 	Register Register `toml:"register"`
 	Limits   Limits   `toml:"limits"`
 	Reward   Reward   `toml:"reward"`
+	Payout   Payout   `toml:"payout"`
 	Router   Router   `toml:"router"`
 	Explorer Explorer `toml:"explorer"`
 	Admin    Admin    `toml:"admin"`
@@ -77,6 +78,9 @@ type Reward struct {
 	Emission    uint64 `toml:"emission" help:"tokens created in an epoch, in the smallest unit"`
 	CreditPrice uint64 `toml:"credit_price" help:"price of a data credit in the token's smallest unit; packets earn at most that"`
 	Operator    string `toml:"operator" help:"wallet that the operations share is paid to; empty: it stays in the remainder"`
+	Threshold   uint64 `toml:"threshold" help:"least sum that is paid out, in the smallest unit; smaller ones are carried over"`
+	Policy      string `toml:"policy" help:"files of the network's signed policy documents, separated by commas, from version 1 on; instead of the values above"`
+	PolicyKey   string `toml:"policy_key" help:"key that the policy documents must be signed by"`
 }
 
 // Router is about packets.
@@ -128,6 +132,7 @@ func Defaults() Config {
 		Register: Register{Mode: "open"},
 		Limits: Limits{ReportsPerMinute: 600, ReportsBurst: 1000, PeerPerMinute: 600, PeerBurst: 200, SessionsPerHour: 60,
 			Session: time.Hour, Conns: 100_000, ConnsPerPeer: 256, Handshakes: 32, Reports: 4_000_000},
+		Payout:   Payout{Mode: "direct"},
 		Router:   Router{MaxGateways: 10_000},
 		Explorer: Explorer{Listen: "127.0.0.1:8443", Bundle: true},
 		Admin:    Admin{Listen: "127.0.0.1:9091"},
@@ -146,6 +151,7 @@ func (c Config) terms() (epoch.Terms, error) {
 	}
 	t := epoch.DefaultTerms(c.calendar(), reward.DefaultPolicy(ledger.Amount(c.Reward.Emission), ledger.Amount(c.Reward.CreditPrice)))
 	t.Challenge = challenge.Config{EpochLength: c.Epoch.Length, PerEpoch: uint16(c.Epoch.Challenges), Guard: c.Epoch.Guard, MinLead: c.Epoch.MinLead}
+	t.Threshold = ledger.Amount(c.Reward.Threshold)
 	if c.Reward.Operator != "" {
 		w, err := parseWallet(c.Reward.Operator)
 		if err != nil {
@@ -177,6 +183,12 @@ func (c Config) Check() error {
 		return errors.New("solana.rpc is set, but solana.mint is not: name the address of the token's mint")
 	case c.Solana.RPC != "" && (c.Solana.Key == "") == (c.Solana.Signer == ""):
 		return errors.New("solana.rpc is set: name either solana.signer, the socket of oraclesigner, or solana.key, and not both")
+	}
+	if err := c.Payout.check(); err != nil {
+		return err
+	}
+	if _, err := c.Reward.policies(); err != nil {
+		return err
 	}
 	if _, err := c.Log.level(); err != nil {
 		return err
