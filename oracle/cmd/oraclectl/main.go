@@ -19,6 +19,10 @@ Usage:
   oraclectl epoch verify N   recompute an epoch and compare, line by line
   oraclectl epoch list       the newest epochs
   oraclectl epoch show N     one epoch with its settlement
+  oraclectl epoch claims N   its payouts as a tree that wallets can claim from
+  oraclectl audit BUNDLE     recompute a published epoch and find every payout on
+                             chain: see oraclectl audit --help
+  oraclectl policy ...       sign and show the network's policy: see oraclectl policy --help
   oraclectl hotspot list     registered hotspots
   oraclectl settle ...       status, dry-run, approve, pause, resume: see oraclectl settle --help
   oraclectl ledger ...       totals, statement, export: see oraclectl ledger --help
@@ -66,6 +70,7 @@ type command struct {
 	help   bool
 
 	money
+	proofs
 }
 
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
@@ -100,6 +105,7 @@ func parse(args []string, out io.Writer) (command, error) {
 	f.StringVar(&c.payer, "payer", "", "")
 	f.StringVar(&c.file, "file", "", "")
 	c.money.flags(f)
+	c.proofs.flags(f)
 	f.BoolVar(&c.help, "help", false, "")
 	f.BoolVar(&c.help, "h", false, "")
 	for len(args) > 0 {
@@ -132,6 +138,8 @@ func (c command) dispatch(ctx context.Context) error {
 		return c.hotspots(ctx)
 	case two == "doctor" && len(c.words) == 1:
 		return c.doctor(ctx)
+	case c.words[0] == "audit" || c.words[0] == "policy" || two == "epoch claims":
+		return c.onProofs(ctx)
 	case c.words[0] == "settle" || c.words[0] == "ledger":
 		return c.onMoney(ctx)
 	}

@@ -118,6 +118,10 @@ func (c command) usage() string {
 			return settleUsage
 		case "ledger":
 			return ledgerUsage
+		case "audit":
+			return auditUsage
+		case "policy":
+			return policyUsage
 		}
 	}
 	return usage
