@@ -37,10 +37,12 @@ func (s Summary) Check() error {
 	return nil
 }
 
-// The naive payer is shown in one of ten runs, and in no fewer than these.
+// The naive payer is shown in one of ten runs, in no fewer than naiveLeast, and as
+// long as it was lucky in up to naiveMost.
 const (
 	naiveShare = 10
 	naiveLeast = 12
+	naiveMost  = 200
 )
 
 // Sweep makes runs with the seeds from..from+runs-1, and lets the naive payer meet
@@ -65,7 +67,7 @@ func (b *Bench) Sweep(ctx context.Context, runs int, from uint64, out io.Writer)
 			fmt.Fprintf(out, "%d runs, %d with hidden signatures or forks, %d crashes, %d forks\n", s.Runs, s.HiddenOrForked, s.Crashes, s.Forks)
 		}
 	}
-	for i := range max(naiveLeast, runs/naiveShare) {
+	for i := 0; i < max(naiveLeast, runs/naiveShare) || s.NaivePaidTwice == 0 && i < naiveMost; i++ {
 		n, err := b.Naive(ctx, from+uint64(i))
 		if err != nil {
 			return s, err

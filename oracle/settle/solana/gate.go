@@ -137,7 +137,7 @@ func (g *gate) backoff(fails int) time.Duration {
 
 // retryAfter reads the header of RFC 9110, section 10.2.3: seconds or a date.
 func retryAfter(text string, now time.Time) (time.Duration, bool) {
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 && n <= 1e6 {
+	if n, err := strconv.Atoi(text); err == nil && n >= 0 && n <= 1_000_000 {
 		return time.Duration(n) * time.Second, true
 	}
 	if at, err := http.ParseTime(text); err == nil {
