@@ -11,39 +11,16 @@ import (
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/payment"
 	"heliograph/poc"
 )
-
-// Transfer is one transfer of tokens. Accounts are base58.
-type Transfer struct {
-	Source, Mint, Destination string
-	Amount                    ledger.Amount
-}
-
-// MarkerOf is a marker that a transaction allocated, with the key that its address
-// is derived from.
-type MarkerOf struct {
-	Base   string
-	Marker settle.Marker
-}
-
-// Payment is a final transaction that moved tokens or touched a marker.
-type Payment struct {
-	Signature     string
-	Slot          uint64
-	Payer         string
-	Failed        string // why it failed, "" when it succeeded
-	Markers       []MarkerOf
-	Transfers     []Transfer
-	Before, After ledger.Amount // of the account whose transactions were asked for
-}
 
 // Trail finds payouts on chain.
 type Trail interface {
 	// Marked are the transactions that touched a batch's marker, oldest first.
-	Marked(ctx context.Context, hot string, m settle.Marker) ([]Payment, error)
+	Marked(ctx context.Context, hot string, m settle.Marker) ([]payment.Payment, error)
 	// Spent are the transactions of a token account from a slot on, oldest first.
-	Spent(ctx context.Context, account string, from uint64) ([]Payment, error)
+	Spent(ctx context.Context, account string, from uint64) ([]payment.Payment, error)
 	// Account is the token account that a wallet is paid into.
 	Account(w poc.Wallet, mint string) (string, error)
 }
@@ -157,7 +134,7 @@ func (f *finder) index() error {
 }
 
 // batchOf is this epoch's batch that a transaction paid.
-func (f *finder) batchOf(p Payment) (n uint32, ours, marked bool) {
+func (f *finder) batchOf(p payment.Payment) (n uint32, ours, marked bool) {
 	for _, m := range p.Markers {
 		if m.Base != f.Hot {
 			continue
@@ -173,7 +150,7 @@ func (f *finder) batchOf(p Payment) (n uint32, ours, marked bool) {
 // follow looks at everything that the treasury did. What leaves it must
 // leave in a transaction with a marker, and be the sum of that transaction's
 // transfers. It returns one more than the highest batch that it saw.
-func (f *finder) follow(spent []Payment) (batches uint32) {
+func (f *finder) follow(spent []payment.Payment) (batches uint32) {
 	for i, p := range spent {
 		out, in := ledger.Amount(0), ledger.Amount(0)
 		for _, t := range p.Transfers { // wrap-around only makes a difference show
@@ -223,7 +200,7 @@ func (f *finder) markers(ctx context.Context, known uint32) error {
 }
 
 // take books a payout transaction against the list.
-func (f *finder) take(p Payment) {
+func (f *finder) take(p payment.Payment) {
 	f.paid.Batches++
 	for _, t := range p.Transfers {
 		due, listed := f.due[t.Destination]

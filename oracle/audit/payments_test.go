@@ -13,27 +13,28 @@ import (
 	"heliograph/oracle/policy"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/payment"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
 )
 
 // cluster is a chain of transactions, oldest first.
-type cluster struct{ txs []audit.Payment }
+type cluster struct{ txs []payment.Payment }
 
 func (c *cluster) Account(w poc.Wallet, mint string) (string, error) {
 	return fmt.Sprintf("%s/%x", mint, w[:1]), nil
 }
 
-func (c *cluster) Marked(_ context.Context, hot string, m settle.Marker) (out []audit.Payment, err error) {
+func (c *cluster) Marked(_ context.Context, hot string, m settle.Marker) (out []payment.Payment, err error) {
 	for _, tx := range c.txs {
-		if slices.Contains(tx.Markers, audit.MarkerOf{Base: hot, Marker: m}) {
+		if slices.Contains(tx.Markers, payment.Marker{Base: hot, Marker: m}) {
 			out = append(out, tx)
 		}
 	}
 	return out, nil
 }
 
-func (c *cluster) Spent(_ context.Context, account string, from uint64) (out []audit.Payment, err error) {
+func (c *cluster) Spent(_ context.Context, account string, from uint64) (out []payment.Payment, err error) {
 	for _, tx := range c.txs {
 		if tx.Slot >= from && tx.Before != tx.After {
 			out = append(out, tx)
@@ -49,18 +50,18 @@ func paid() (*cluster, audit.Search) {
 	for i := range 5 {
 		list = append(list, reward.Payout{Wallet: poc.Wallet{byte(i)}, Amount: 10})
 	}
-	to := func(i int) audit.Transfer {
-		return audit.Transfer{Source: "treasury", Mint: "mint", Destination: fmt.Sprintf("mint/%02x", i), Amount: 10}
+	to := func(i int) payment.Transfer {
+		return payment.Transfer{Source: "treasury", Mint: "mint", Destination: fmt.Sprintf("mint/%02x", i), Amount: 10}
 	}
-	marker := func(b uint32) []audit.MarkerOf {
-		return []audit.MarkerOf{{Base: "hot", Marker: settle.Marker{Epoch: 7, Batch: b}}}
+	marker := func(b uint32) []payment.Marker {
+		return []payment.Marker{{Base: "hot", Marker: settle.Marker{Epoch: 7, Batch: b}}}
 	}
-	c := &cluster{txs: []audit.Payment{
+	c := &cluster{txs: []payment.Payment{
 		{Signature: "old", Slot: 5, Before: 300, After: 250},
-		{Signature: "fund", Slot: 11, Before: 250, After: 1000, Transfers: []audit.Transfer{{Source: "x", Mint: "mint", Destination: "treasury", Amount: 750}}},
-		{Signature: "one", Slot: 12, Before: 1000, After: 980, Markers: marker(0), Transfers: []audit.Transfer{to(0), to(1)}},
-		{Signature: "eight", Slot: 12, Before: 980, After: 970, Markers: []audit.MarkerOf{{Base: "hot", Marker: settle.Marker{Epoch: 8}}}, Transfers: []audit.Transfer{to(0)}},
-		{Signature: "two", Slot: 13, Before: 970, After: 950, Markers: marker(2), Transfers: []audit.Transfer{to(2), to(3)}},
+		{Signature: "fund", Slot: 11, Before: 250, After: 1000, Transfers: []payment.Transfer{{Source: "x", Mint: "mint", Destination: "treasury", Amount: 750}}},
+		{Signature: "one", Slot: 12, Before: 1000, After: 980, Markers: marker(0), Transfers: []payment.Transfer{to(0), to(1)}},
+		{Signature: "eight", Slot: 12, Before: 980, After: 970, Markers: []payment.Marker{{Base: "hot", Marker: settle.Marker{Epoch: 8}}}, Transfers: []payment.Transfer{to(0)}},
+		{Signature: "two", Slot: 13, Before: 970, After: 950, Markers: marker(2), Transfers: []payment.Transfer{to(2), to(3)}},
 	}}
 	return c, audit.Search{Epoch: 7, List: list, Hot: "hot", Treasury: "treasury", Mint: "mint", From: 10, Closed: "hsx1 e=7 s=00 p=40 h=10"}
 }
@@ -80,8 +81,8 @@ func TestPaymentsAreFound(t *testing.T) {
 
 // Each lie about money is found, and named.
 func TestPaymentLies(t *testing.T) {
-	tx := func(c *cluster, sig string) *audit.Payment {
-		return &c.txs[slices.IndexFunc(c.txs, func(p audit.Payment) bool { return p.Signature == sig })]
+	tx := func(c *cluster, sig string) *payment.Payment {
+		return &c.txs[slices.IndexFunc(c.txs, func(p payment.Payment) bool { return p.Signature == sig })]
 	}
 	for _, c := range []struct {
 		name, want string
@@ -175,5 +176,37 @@ func TestPolicyAndCarryOver(t *testing.T) {
 				t.Errorf("not found: %+v", rep)
 			}
 		})
+	}
+}
+
+// TestRunFindsPayments: the audit of a bundle follows the memos to the payouts.
+func TestRunFindsPayments(t *testing.T) {
+	w, b := world(t)
+	b.Payments = &epoch.Payments{Identity: "hot=" + epochtest.Payer + " mint=mint treasury=treasury", Batches: 1}
+	tx := payment.Payment{Signature: "one", Slot: 1, Before: 2 * epochtest.Emission, After: 2 * epochtest.Emission,
+		Markers: []payment.Marker{{Base: epochtest.Payer, Marker: settle.Marker{Epoch: b.Epoch}}}}
+	list := w.Chain.Frozen[b.Epoch].Payouts
+	for _, p := range list {
+		tx.After -= p.Amount
+		tx.Transfers = append(tx.Transfers, payment.Transfer{Source: "treasury", Mint: "mint", Destination: fmt.Sprintf("mint/%x", p.Wallet[:1]), Amount: p.Amount})
+	}
+	c := &cluster{txs: []payment.Payment{tx}}
+	rep, err := audit.Run(t.Context(), b, audit.Options{Chain: w.Chain, Trail: c})
+	if err != nil || !rep.OK || rep.Paid == nil || rep.Paid.Wallets != len(list) || rep.Paid.Left != 0 {
+		t.Fatalf("%+v, %v", rep, err)
+	}
+	for name, o := range map[string]audit.Options{"another treasury": {Treasury: "x"}, "another mint": {Mint: "x"}} {
+		o.Chain, o.Trail = w.Chain, c
+		if rep, err := audit.Run(t.Context(), b, o); err != nil || rep.OK {
+			t.Errorf("%s passes: %v", name, err)
+		}
+	}
+	b.Payments.Identity = "hot=x mint=mint treasury=treasury"
+	if rep, err := audit.Run(t.Context(), b, audit.Options{Chain: w.Chain, Trail: c}); err != nil || rep.OK {
+		t.Errorf("another hot key passes: %v", err)
+	}
+	b.Payments = nil
+	if rep, err := audit.Run(t.Context(), b, audit.Options{Chain: w.Chain, Trail: c}); err != nil || rep.OK {
+		t.Errorf("no treasury passes: %v", err)
 	}
 }

@@ -18,9 +18,9 @@ import (
 	"github.com/gagliardetto/solana-go/rpc"
 	"github.com/gagliardetto/solana-go/rpc/jsonrpc"
 
-	"heliograph/oracle/audit"
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/payment"
 	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/poc"
 )
@@ -31,7 +31,7 @@ const callTimeout = 10 * time.Second
 // pageSize is the most signatures that one answer of getSignaturesForAddress has.
 const pageSize = 1000
 
-// Reader reads one endpoint. It implements [audit.Trail]; safe for concurrent use.
+// Reader reads one endpoint for an audit. It is safe for concurrent use.
 type Reader struct{ rpc *rpc.Client }
 
 // NewReader makes a reader of an endpoint.
@@ -52,7 +52,7 @@ func (r *Reader) Account(w poc.Wallet, mint string) (string, error) {
 
 // Marked are the final transactions that touched a batch's marker and did not
 // fail, oldest first.
-func (r *Reader) Marked(ctx context.Context, hot string, m settle.Marker) ([]audit.Payment, error) {
+func (r *Reader) Marked(ctx context.Context, hot string, m settle.Marker) ([]payment.Payment, error) {
 	key, err := hsolana.ParseAddress(hot)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (r *Reader) Marked(ctx context.Context, hot string, m settle.Marker) ([]aud
 
 // Spent are the final transactions of a token account from a slot on that did not
 // fail, oldest first.
-func (r *Reader) Spent(ctx context.Context, account string, from uint64) ([]audit.Payment, error) {
+func (r *Reader) Spent(ctx context.Context, account string, from uint64) ([]payment.Payment, error) {
 	key, err := hsolana.ParseAddress(account)
 	if err != nil {
 		return nil, err
@@ -76,12 +76,12 @@ func (r *Reader) Spent(ctx context.Context, account string, from uint64) ([]audi
 
 // payments fetches what touched an address. watched is the account whose balance
 // is read, "" for none.
-func (r *Reader) payments(ctx context.Context, addr solana.PublicKey, from uint64, watched string) ([]audit.Payment, error) {
+func (r *Reader) payments(ctx context.Context, addr solana.PublicKey, from uint64, watched string) ([]payment.Payment, error) {
 	sigs, err := r.signatures(ctx, addr, from)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]audit.Payment, 0, len(sigs))
+	out := make([]payment.Payment, 0, len(sigs))
 	for _, s := range sigs {
 		p, err := r.payment(ctx, s, watched)
 		if err != nil {
@@ -132,7 +132,7 @@ func (r *Reader) page(ctx context.Context, addr solana.PublicKey, opts *rpc.GetS
 }
 
 // payment fetches and decodes one transaction.
-func (r *Reader) payment(ctx context.Context, sig solana.Signature, watched string) (p audit.Payment, err error) {
+func (r *Reader) payment(ctx context.Context, sig solana.Signature, watched string) (p payment.Payment, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	version := uint64(0)
@@ -156,7 +156,7 @@ func (r *Reader) payment(ctx context.Context, sig solana.Signature, watched stri
 	if len(keys) == 0 {
 		return p, fmt.Errorf("trail: transaction %s has no accounts", sig)
 	}
-	p = audit.Payment{Signature: sig.String(), Slot: res.Slot, Payer: keys[0].String()}
+	p = payment.Payment{Signature: sig.String(), Slot: res.Slot, Payer: keys[0].String()}
 	if res.Meta.Err != nil {
 		p.Failed = fmt.Sprint(res.Meta.Err)
 	}
@@ -176,7 +176,7 @@ func (r *Reader) payment(ctx context.Context, sig solana.Signature, watched stri
 
 // decode takes from an instruction what a payout consists of: the allocation of a
 // marker, and transfers.
-func decode(p *audit.Payment, ix solana.CompiledInstruction, keys []solana.PublicKey) error {
+func decode(p *payment.Payment, ix solana.CompiledInstruction, keys []solana.PublicKey) error {
 	at := func(i int) (solana.PublicKey, bool) {
 		if i >= len(ix.Accounts) || int(ix.Accounts[i]) >= len(keys) {
 			return solana.PublicKey{}, false
@@ -196,7 +196,7 @@ func decode(p *audit.Payment, ix solana.CompiledInstruction, keys []solana.Publi
 		if m, ok := markerOf(seed); ok {
 			want, _, err := hsolana.MarkerAddress(base, m)
 			if err == nil && want == addr {
-				p.Markers = append(p.Markers, audit.MarkerOf{Base: base.String(), Marker: m})
+				p.Markers = append(p.Markers, payment.Marker{Base: base.String(), Marker: m})
 			}
 		}
 	case solana.TokenProgramID:
@@ -235,14 +235,14 @@ func markerOf(seed string) (m settle.Marker, ok bool) {
 
 // transfer reads Token.TransferChecked: tag 12, amount u64 little-endian,
 // decimals; accounts source, mint, destination, authority.
-func transfer(b []byte, at func(int) (solana.PublicKey, bool)) (t audit.Transfer, ok bool) {
+func transfer(b []byte, at func(int) (solana.PublicKey, bool)) (t payment.Transfer, ok bool) {
 	if len(b) != 10 || b[0] != 12 {
 		return t, false
 	}
 	source, ok1 := at(0)
 	mint, ok2 := at(1)
 	to, ok3 := at(2)
-	t = audit.Transfer{Source: source.String(), Mint: mint.String(), Destination: to.String(), Amount: ledger.Amount(binary.LittleEndian.Uint64(b[1:]))}
+	t = payment.Transfer{Source: source.String(), Mint: mint.String(), Destination: to.String(), Amount: ledger.Amount(binary.LittleEndian.Uint64(b[1:]))}
 	return t, ok1 && ok2 && ok3
 }
 
