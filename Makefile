@@ -4,7 +4,7 @@ SHELL := /bin/sh
 GO ?= go
 export CGO_ENABLED = 0
 BIN := bin
-COMMANDS := oracle/cmd/oracled oracle/cmd/oraclectl firmware/cmd/hotspotd firmware/cmd/hotspotctl testbench/cmd/bench
+COMMANDS := oracle/cmd/oracled oracle/cmd/oraclectl oracle/cmd/oraclesigner firmware/cmd/hotspotd firmware/cmd/hotspotctl testbench/cmd/bench
 LDFLAGS := -s -w
 RUN_DIR ?= .run/network
 FRESH ?=
@@ -14,7 +14,7 @@ FUZZTIME ?= 5000x
 
 GO_BENCH = $(GO) run ./testbench/cmd/bench
 
-.PHONY: help run smoke bus-work chip-faults downlink-timing test test-long fuzz-short bench lint generate build setup clean
+.PHONY: help run smoke bus-work chip-faults downlink-timing payout-faults test test-long fuzz-short bench lint generate build setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ chip-faults: ## every fault of a concentrator, and what the hotspot makes of it;
 
 downlink-timing: ## 10,000 downlinks with 50 ms of lead in real time, on a quiet machine (about a minute)
 	$(GO) test -v -count=1 -run NoDownlinkMissed ./testbench/board -downlinks 10000
+
+RUNS ?= 1000
+SEED ?= 1
+payout-faults: build setup ## RUNS payouts (default 1000) from SEED on while everything fails; ends with a line of JSON
+	@$(BIN)/bench payout-faults --runs $(RUNS) --seed $(SEED)
 
 test: setup ## the tests, under five minutes on two cores
 	$(GO) vet ./...

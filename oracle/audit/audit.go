@@ -28,8 +28,9 @@ type Report struct {
 	Epoch       uint32       `json:"epoch"`
 	Oracle      string       `json:"oracle"`
 	Comparisons []Comparison `json:"comparisons"`
-	OnChain     bool         `json:"on_chain"` // the chain was asked
-	OK          bool         `json:"ok"`       // everything compared is equal
+	OnChain     bool         `json:"on_chain"`       // the chain was asked
+	Paid        *Paid        `json:"paid,omitempty"` // nil: payouts were not looked for
+	OK          bool         `json:"ok"`             // everything compared is equal
 }
 
 // Transaction is a final transaction on chain.
@@ -52,6 +53,15 @@ type Options struct {
 	Oracle identity.HotspotID // the key that the oracle must have; zero: any
 	Payer  string             // the account that must have sent the memos; "": one for all three
 	Chain  Chain              // nil: the chain is not asked
+	// Trail finds the payouts on chain; nil: they are not looked for. It needs Chain.
+	Trail Trail
+	// Treasury and Mint of the payouts; "": what the bundle says.
+	Treasury, Mint string
+	// PolicyKey must have signed the policy; zero: the key that the bundle names.
+	PolicyKey identity.HotspotID
+	// Previous is the bundle of the epoch before: what it carries over is then
+	// computed too. nil: what the bundle says is believed.
+	Previous *epoch.Bundle
 }
 
 // Run audits a bundle. The error says why the audit could not be made; what it
@@ -72,6 +82,10 @@ func Run(ctx context.Context, b epoch.Bundle, o Options) (Report, error) {
 	if first := b.Opening.CommitSlot + settle.SeedDelay; b.Opening.BlockSlot < first {
 		a.compare("block of the seed", fmt.Sprintf("not before slot %d", first), fmt.Sprintf("slot %d", b.Opening.BlockSlot), "the oracle could know the blockhash when it chose the secret")
 	}
+	a.policy()
+	if err := a.previous(ctx); err != nil {
+		return Report{}, err
+	}
 	res, err := epoch.Compute(ctx, b.Evidence)
 	if err != nil {
 		return Report{}, fmt.Errorf("audit: epoch %d: %w", b.Epoch, err)
@@ -87,16 +101,21 @@ func Run(ctx context.Context, b epoch.Bundle, o Options) (Report, error) {
 
 type audit struct {
 	Report
-	b epoch.Bundle
-	o Options
+	b      epoch.Bundle
+	o      Options
+	closed string // the close memo as it is on chain, "" when there is none
 }
 
 func (a *audit) compare(what, computed, claimed, note string) {
+	a.Comparisons = append(a.Comparisons, compared(what, computed, claimed, note))
+}
+
+func compared(what, computed, claimed, note string) Comparison {
 	c := Comparison{What: what, Computed: computed, Claimed: claimed, OK: computed == claimed}
 	if !c.OK {
 		c.Note = note
 	}
-	a.Comparisons = append(a.Comparisons, c)
+	return c
 }
 
 func (a *audit) last() bool { return a.Comparisons[len(a.Comparisons)-1].OK }
@@ -124,7 +143,14 @@ func (a *audit) result(res epoch.Result) {
 	a.compare("list of payouts", rec.List.String(), c.List.String(), "wallets are paid other amounts")
 	a.compare("emission", fmt.Sprint(rec.Emission), fmt.Sprint(c.Emission), "another amount was created")
 	a.compare("payouts and remainder", fmt.Sprintf("%d + %d", rec.Payable, rec.Remainder), fmt.Sprintf("%d + %d", c.Payable, c.Remainder), "the money does not add up")
-	a.compare("payouts and remainder make the emission", fmt.Sprint(rec.Emission), fmt.Sprint(uint64(rec.Payable)+uint64(rec.Remainder)), "tokens are lost or made up")
+	a.compare("carried over", fmt.Sprintf("%d from before, %d to %d wallets, list %v", rec.CarriedIn, rec.CarriedOut, rec.Waiting, rec.Carried),
+		fmt.Sprintf("%d from before, %d to %d wallets, list %v", c.CarriedIn, c.CarriedOut, c.Waiting, c.Carried), "wallets below the threshold are owed other amounts")
+	a.compare("all that came in goes out", fmt.Sprint(uint64(rec.CarriedIn)+uint64(rec.Emission)), fmt.Sprint(uint64(rec.Payable)+uint64(rec.CarriedOut)+uint64(rec.Remainder)), "tokens are lost or made up")
+	digest, err := a.b.Digest()
+	if err != nil {
+		digest = epoch.Hash{}
+	}
+	a.compare("digest of the evidence", digest.String(), c.Evidence.String(), "the evidence is not what the oracle judged")
 	valid := "valid"
 	if err := c.Checkpoint.Verify(a.b.Oracle); err != nil {
 		valid = err.Error()
@@ -135,7 +161,7 @@ func (a *audit) result(res epoch.Result) {
 // chain compares with the memos on chain.
 func (a *audit) chain(ctx context.Context, res epoch.Result) error {
 	rec := res.Record()
-	payer := a.o.Payer
+	payer, paidFrom := a.o.Payer, uint64(0)
 	for _, m := range []struct {
 		what, signature, text string
 		prefix                bool
@@ -154,6 +180,12 @@ func (a *audit) chain(ctx context.Context, res epoch.Result) error {
 			return fmt.Errorf("audit: %s: %w", m.what, err)
 		}
 		a.compare(m.what, m.text, found(tx, m.text, m.prefix), "the chain says something else")
+		if m.prefix && a.last() {
+			a.closed = whole(tx, m.text)
+		}
+		if m.signature == a.b.Memos.Commit {
+			paidFrom = tx.Slot
+		}
 		if m.slot != 0 {
 			a.compare(m.what+"'s slot", fmt.Sprint(m.slot), fmt.Sprint(tx.Slot), "the commitment is not where the journal says")
 		}
@@ -162,7 +194,10 @@ func (a *audit) chain(ctx context.Context, res epoch.Result) error {
 		}
 		a.compare(m.what+"'s sender", payer, tx.Payer, "somebody else sent it")
 	}
-	return a.seedBlock(ctx)
+	if err := a.seedBlock(ctx); err != nil || a.o.Trail == nil || payer == "" {
+		return err
+	}
+	return a.payments(ctx, res.Owing.Payouts, payer, paidFrom)
 }
 
 // seedBlock checks that the oracle had no choice of the seed's block.
@@ -197,6 +232,16 @@ func found(tx Transaction, text string, prefix bool) string {
 		}
 	}
 	return strings.Join(tx.Memos, " | ")
+}
+
+// whole is the memo that begins with a text.
+func whole(tx Transaction, prefix string) string {
+	for _, m := range tx.Memos {
+		if strings.HasPrefix(m, prefix+" ") {
+			return m
+		}
+	}
+	return ""
 }
 
 // ErrDiffers is for commands: the audit found a difference.

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"slices"
 
-	"github.com/mr-tron/base58"
-
 	"heliograph/oracle/ledger"
+	"heliograph/oracle/policy"
 	"heliograph/oracle/registry"
 	"heliograph/oracle/reward"
 	"heliograph/poc"
@@ -32,8 +30,14 @@ type Result struct {
 	// is in the remainder.
 	Operations ledger.Amount
 	Operator   poc.Wallet
-	Payouts    []reward.Payout
+	// Owing are the payouts of the epoch, and what is carried over to the next one
+	// because it is below the threshold.
+	Owing      Owing
 	List       Hash
+	CarriedIn  ledger.Amount // what the epoch before has carried over
+	Threshold  ledger.Amount
+	Policy     policy.Hash
+	Evidence   Hash // set by those who have the evidence at hand; see [Evidence.Digest]
 	Registry   Hash
 	Seed       Hash
 	Challenges int
@@ -62,7 +66,7 @@ func Compute(ctx context.Context, ev Evidence) (Result, error) {
 		return Result{}, err
 	}
 	res := Result{Epoch: ev.Epoch, Rules: ev.Terms.Rules, Verdicts: out.verdicts, Beacons: out.beacons, Reports: out.reports,
-		Rows: shares.Rows, Emission: ev.Terms.Policy.Emission, Remainder: shares.Remainder, Digest: out.Digest, Registry: hotspots.Hash()}
+		Rows: shares.Rows, Emission: shares.Emission, Threshold: ev.Terms.Threshold, Policy: ev.Terms.PolicyHash, Remainder: shares.Remainder, Digest: out.Digest, Registry: hotspots.Hash()}
 	res.Seed = Hash(ev.Secret.Seed(ev.Epoch, ev.Opening.Blockhash))
 	asked, err := challenges(ev.Terms.Challenge, ev.Opening, ev.Secret, hotspots)
 	if err != nil {
@@ -81,10 +85,18 @@ func Compute(ctx context.Context, ev Evidence) (Result, error) {
 		return Result{}, err
 	}
 	res.Root = root
-	if res.Payouts, err = payouts(res); err != nil {
+	earned, err := payouts(res)
+	if err != nil {
 		return Result{}, err
 	}
-	res.List = ListHash(res.Payouts)
+	carried := ev.carried()
+	if res.CarriedIn, err = total(carried); err != nil {
+		return Result{}, err
+	}
+	if res.Owing, err = owing(carried, earned, ev.Terms.Threshold); err != nil {
+		return Result{}, err
+	}
+	res.List = ListHash(res.Owing.Payouts)
 	return res, nil
 }
 
@@ -114,31 +126,19 @@ func payouts(res Result) ([]reward.Payout, error) {
 	return out, err
 }
 
-// AppendList appends the published list of payouts: one line of JSON each, with
-// wallet and amount as text, sorted by wallet.
-func AppendList(b []byte, list []reward.Payout) []byte {
-	for _, p := range list {
-		line, _ := json.Marshal(struct { // two texts always encode
-			Wallet string `json:"wallet"`
-			Amount string `json:"amount"`
-		}{base58.Encode(p.Wallet[:]), digits(p.Amount)})
-		b = append(append(b, line...), '\n')
-	}
-	return b
-}
-
-// ListHash is the SHA-256 of the published list.
-func ListHash(list []reward.Payout) Hash { return sha256.Sum256(AppendList(nil, list)) }
-
 // Record is the summary of a result, without state and checkpoint.
 func (r Result) Record() Record {
 	rec := Record{Epoch: r.Epoch, Rules: r.Rules, Reports: r.Reports, Reasons: make(map[string]int), Verdicts: r.Digest,
-		Root: r.Root, List: r.List, Registry: r.Registry, Seed: r.Seed, Challenges: r.Challenges, Schedule: r.Schedule, Emission: r.Emission, Remainder: r.Remainder, Rows: len(r.Rows), Payouts: len(r.Payouts)}
+		Root: r.Root, List: r.List, Registry: r.Registry, Seed: r.Seed, Challenges: r.Challenges, Schedule: r.Schedule, Emission: r.Emission, Remainder: r.Remainder, Rows: len(r.Rows), Payouts: len(r.Owing.Payouts),
+		CarriedIn: r.CarriedIn, Carried: ListHash(r.Owing.Carried), Waiting: len(r.Owing.Carried), Threshold: r.Threshold, Policy: r.Policy, Evidence: r.Evidence}
 	for _, v := range r.Verdicts {
 		rec.Reasons[v.Reason.String()]++
 	}
-	for _, p := range r.Payouts {
-		rec.Payable += p.Amount // at most the emission, which was checked
+	for _, p := range r.Owing.Payouts {
+		rec.Payable += p.Amount // at most emission and what was carried in, which were checked
+	}
+	for _, p := range r.Owing.Carried {
+		rec.CarriedOut += p.Amount
 	}
 	return rec
 }

@@ -328,7 +328,7 @@ func FuzzCompute(f *testing.F) {
 			return
 		}
 		sum := res.Remainder
-		for _, p := range res.Payouts {
+		for _, p := range res.Owing.Payouts {
 			sum += p.Amount
 		}
 		if sum != res.Emission {

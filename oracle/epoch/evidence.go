@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"heliograph/oracle/journal"
+	"heliograph/oracle/policy"
+	"heliograph/oracle/reward"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
@@ -33,6 +36,37 @@ type Evidence struct {
 	Opening journal.Boundary
 	Control []Frame // assertions and session certificates before the cut, in order
 	Reports []Frame // the epoch's own entries, shard by shard, in order
+	// Policies are the documents from the first to the one that counts, signed by
+	// PolicyKey; without a key there is one that the operator wrote himself.
+	PolicyKey identity.HotspotID
+	Policies  []policy.Signed
+	Previous  *Previous // nil: there is none
+}
+
+// Previous is what an epoch takes over from the one that was opened before it.
+type Previous struct {
+	Epoch    poc.Epoch
+	Evidence Hash // digest of its evidence, of which Carried is a function
+	Carried  []reward.Payout
+}
+
+// carried is what wallets were owed below the threshold.
+func (ev Evidence) carried() []reward.Payout {
+	if ev.Previous == nil {
+		return nil
+	}
+	return ev.Previous.Carried
+}
+
+// Digest is the SHA-256 of the evidence in its published form: the bundle without
+// claim, memos and payments. It names the epoch's evidence in the bundle of the
+// next one, so that bundles form a chain.
+func (ev Evidence) Digest() (Hash, error) {
+	h := sha256.New()
+	if _, err := (Bundle{Evidence: ev}).WriteTo(h); err != nil {
+		return Hash{}, err
+	}
+	return Hash(h.Sum(nil)), nil
 }
 
 // Evidence gathers an epoch's evidence from the journal. The epoch must have
@@ -46,7 +80,13 @@ func (m *Reader) Evidence(ctx context.Context, e poc.Epoch) (Evidence, error) {
 	if err != nil {
 		return Evidence{}, err
 	}
-	ev := Evidence{Epoch: e, Oracle: fixed.Oracle, Terms: fixed.Terms, Opening: opening}
+	ev := Evidence{Epoch: e, Oracle: fixed.Oracle, Terms: fixed.Terms, Opening: opening, PolicyKey: fixed.PolicyKey}
+	if ev.Policies, err = m.policies(ctx, fixed.Policies); err != nil {
+		return Evidence{}, err
+	}
+	if ev.Previous, err = m.takenOver(ctx, e); err != nil {
+		return Evidence{}, err
+	}
 	found, err := m.storedSecret(ctx, e, &ev.Secret)
 	if err != nil {
 		return Evidence{}, err
@@ -88,7 +128,7 @@ func (ev *Evidence) add(to *[]Frame, p journal.Position, e journal.Entry) error 
 }
 
 // bundleVersion is the version of the bundle's form.
-const bundleVersion = 1
+const bundleVersion = 2
 
 // bundleHead is the first line of a bundle.
 type bundleHead struct {
@@ -100,8 +140,27 @@ type bundleHead struct {
 	Opening bundleOpening      `json:"opening"`
 	Control int                `json:"control"` // frames of the control shard that follow
 	Reports int                `json:"reports"` // frames of reports that follow them
-	Claim   *Record            `json:"claim,omitempty"`
-	Memos   Memos              `json:"memos"`
+	// PolicyKey and Policies as in [Evidence].
+	PolicyKey identity.HotspotID `json:"policy_key,omitzero"`
+	Policies  []policy.Signed    `json:"policies,omitempty"`
+	Previous  *bundlePrevious    `json:"previous,omitempty"`
+	Claim     *Record            `json:"claim,omitempty"`
+	Memos     Memos              `json:"memos"`
+	Payments  *Payments          `json:"payments,omitempty"`
+}
+
+// bundlePrevious announces what the epoch before carries over.
+type bundlePrevious struct {
+	Epoch    poc.Epoch `json:"epoch"`
+	Evidence Hash      `json:"evidence"`
+	Carried  int       `json:"carried"` // lines of the list that follow the frames
+}
+
+// Payments say where on chain the payouts are to be found. They are a hint: an
+// auditor takes the hot key from the sender of the memos.
+type Payments struct {
+	Identity string `json:"identity"` // hot key, mint and treasury
+	Batches  uint32 `json:"batches"`
 }
 
 // Memos are the transactions on chain that belong to an epoch.
@@ -123,8 +182,9 @@ type bundleOpening struct {
 // Bundle is evidence with what the oracle claims to have computed from it.
 type Bundle struct {
 	Evidence
-	Claim *Record // nil: the oracle has not judged the epoch
-	Memos Memos
+	Claim    *Record // nil: the oracle has not judged the epoch
+	Memos    Memos
+	Payments *Payments // nil: nothing was frozen yet
 }
 
 // WriteTo writes the bundle as JSON lines: a head, then one line a frame.
@@ -134,7 +194,11 @@ func (b Bundle) WriteTo(w io.Writer) (int64, error) {
 	o := b.Opening
 	head := bundleHead{Bundle: bundleVersion, Epoch: b.Epoch, Oracle: b.Oracle, Terms: b.Terms, Secret: Hash(b.Secret),
 		Opening: bundleOpening{Commitment: o.Commitment, CommitSlot: o.CommitSlot, Blockhash: o.Blockhash, BlockSlot: o.BlockSlot, Received: o.Received, Offset: o.At},
-		Control: len(b.Control), Reports: len(b.Reports), Claim: b.Claim, Memos: b.Memos}
+		Control: len(b.Control), Reports: len(b.Reports), Claim: b.Claim, Memos: b.Memos,
+		PolicyKey: b.PolicyKey, Policies: b.Policies, Payments: b.Payments}
+	if p := b.Previous; p != nil {
+		head.Previous = &bundlePrevious{Epoch: p.Epoch, Evidence: p.Evidence, Carried: len(p.Carried)}
+	}
 	if err := enc.Encode(head); err != nil {
 		return c.n, fmt.Errorf("epoch: write bundle: %w", err)
 	}
@@ -143,6 +207,11 @@ func (b Bundle) WriteTo(w io.Writer) (int64, error) {
 			if err := enc.Encode(f); err != nil {
 				return c.n, fmt.Errorf("epoch: write bundle: %w", err)
 			}
+		}
+	}
+	if b.Previous != nil {
+		if _, err := c.Write(reward.AppendList(nil, b.Previous.Carried)); err != nil {
+			return c.n, fmt.Errorf("epoch: write bundle: %w", err)
 		}
 	}
 	return c.n, nil
@@ -161,7 +230,7 @@ func (c *counter) Write(b []byte) (int, error) {
 
 // Limits of a bundle that comes from a stranger.
 const (
-	maxBundleLine   = 128 << 10 // bytes; a frame of 64 kB in base64
+	maxBundleLine   = 4 << 20 // bytes; a head with all versions of a policy
 	maxBundleFrames = 1 << 28
 )
 
@@ -173,13 +242,17 @@ func ReadBundle(r io.Reader) (Bundle, error) {
 	if err := line(s, &head); err != nil {
 		return Bundle{}, fmt.Errorf("epoch: read bundle: head: %w", err)
 	}
-	if head.Bundle != bundleVersion {
+	if head.Bundle < 1 || head.Bundle > bundleVersion {
 		return Bundle{}, fmt.Errorf("epoch: read bundle: version %d is not known, want %d: use the oraclectl of the oracle's release", head.Bundle, bundleVersion)
 	}
 	if head.Control < 0 || head.Reports < 0 || head.Control > maxBundleFrames || head.Reports > maxBundleFrames {
 		return Bundle{}, errors.New("epoch: read bundle: impossible number of frames")
 	}
-	b := Bundle{Claim: head.Claim, Memos: head.Memos}
+	if p := head.Previous; p != nil && (p.Carried < 0 || p.Carried > maxBundleFrames) {
+		return Bundle{}, errors.New("epoch: read bundle: impossible number of carried amounts")
+	}
+	b := Bundle{Claim: head.Claim, Memos: head.Memos, Payments: head.Payments}
+	b.PolicyKey, b.Policies = head.PolicyKey, head.Policies
 	b.Epoch, b.Oracle, b.Terms, b.Secret = head.Epoch, head.Oracle, head.Terms, poc.Secret(head.Secret)
 	o := head.Opening
 	b.Opening = journal.Boundary{Received: o.Received, At: o.Offset, Open: journal.Open{Epoch: head.Epoch,
@@ -196,10 +269,30 @@ func ReadBundle(r io.Reader) (Bundle, error) {
 			*part.to = append(*part.to, f)
 		}
 	}
+	if p := head.Previous; p != nil {
+		carried, err := readList(s, p.Carried)
+		if err != nil {
+			return Bundle{}, fmt.Errorf("epoch: read bundle: carried over from epoch %d: %w", p.Epoch, err)
+		}
+		b.Previous = &Previous{Epoch: p.Epoch, Evidence: p.Evidence, Carried: carried}
+	}
 	if s.Scan() {
-		return Bundle{}, errors.New("epoch: read bundle: lines after the last frame")
+		return Bundle{}, errors.New("epoch: read bundle: lines after the last one")
 	}
 	return b, s.Err()
+}
+
+// readList reads a list of known length.
+func readList(s *bufio.Scanner, n int) ([]reward.Payout, error) {
+	var text []byte
+	for range n {
+		if !s.Scan() {
+			return nil, errors.Join(io.ErrUnexpectedEOF, s.Err())
+		}
+		text = append(append(text, s.Bytes()...), '\n')
+	}
+	list, _, err := reward.ParseList(text)
+	return list, err
 }
 
 func line(s *bufio.Scanner, v any) error {

@@ -54,7 +54,7 @@ func (m *Manager) finish(ctx context.Context, e poc.Epoch) (waits, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if judged && (r.Root != result.Root || r.Verdicts != result.Digest) {
+	if judged && (r.Root != result.Root || r.Verdicts != result.Digest || r.List != result.List) {
 		return nil, fmt.Errorf("computing it again gives root %v and verdicts %v, stored are %v and %v: the journal, the rules or the registry changed under it; do not pay, run oraclectl epoch verify",
 			result.Root, result.Digest, r.Root, r.Verdicts)
 	}
@@ -74,7 +74,7 @@ func (m *Manager) finish(ctx context.Context, e poc.Epoch) (waits, err error) {
 			return nil, err
 		}
 	}
-	list := settle.List{Epoch: e, Root: result.Root, ListHash: result.List, Payouts: result.Payouts, Secret: secret, Rules: result.Rules}
+	list := settle.List{Epoch: e, Root: result.Root, ListHash: result.List, Payouts: result.Owing.Payouts, Secret: secret, Rules: result.Rules}
 	if err := m.cfg.Settler.Freeze(ctx, list); err != nil {
 		return fmt.Errorf("epoch %d waits for the settler: %w", e, err), nil
 	}
@@ -99,6 +99,9 @@ func (m *Manager) result(ctx context.Context, e poc.Epoch) (Result, poc.Secret, 
 	}
 	res, err := Compute(ctx, evidence)
 	if err != nil {
+		return Result{}, poc.Secret{}, err
+	}
+	if res.Evidence, err = evidence.Digest(); err != nil {
 		return Result{}, poc.Secret{}, err
 	}
 	m.computed, m.computedSecret = res, evidence.Secret
@@ -178,6 +181,7 @@ func (res Result) writes() ([]write, error) {
 	for h, b := range by {
 		out = append(out, write{verdictKey(res.Epoch, h), b})
 	}
+	out = append(out, carryWrites(res.Epoch, res.Owing.Carried)...)
 	slices.SortFunc(out, func(a, b write) int { return slices.Compare(a.key, b.key) })
 	return out, nil
 }
@@ -257,11 +261,7 @@ func (m *Manager) book(ctx context.Context, res Result) error {
 	if err := m.cfg.Book.Post(ctx, batches...); err != nil {
 		return fmt.Errorf("book: %w", err)
 	}
-	totals, err := m.cfg.Book.Totals(ctx)
-	if err != nil {
-		return fmt.Errorf("book: %w", err)
-	}
-	if err := totals.Check(); err != nil {
+	if err := m.cfg.Book.CheckRunning(ctx); err != nil {
 		return errors.Join(errors.New("book: the books do not balance: nothing is paid until a person has looked"), err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"heliograph/oracle/policy"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
@@ -20,6 +21,8 @@ const (
 	beaconPrefix  = "e/beacon/"  // inverted epoch, inverted instant, report -> Beacon
 	verdictPrefix = "e/verdict/" // epoch, hotspot -> verdicts
 	termsPrefix   = "e/terms/"   // epoch -> fixedTerms
+	carryPrefix   = "e/carry/"   // epoch, wallet -> amount that is carried over to the next one
+	policyPrefix  = "e/policy/"  // hash -> policy.Signed
 	chainKey      = "e/chain"    // -> epoch, journal.Chain
 )
 
@@ -30,6 +33,10 @@ func epochKey(prefix string, e poc.Epoch) []byte {
 func recordKey(e poc.Epoch) []byte { return epochKey(recordPrefix, ^e) }
 
 func rowKey(e poc.Epoch, h identity.HotspotID) []byte { return append(epochKey(rowPrefix, e), h[:]...) }
+
+func carryKey(e poc.Epoch, w poc.Wallet) []byte { return append(epochKey(carryPrefix, e), w[:]...) }
+
+func policyKey(h policy.Hash) []byte { return append([]byte(policyPrefix), h[:]...) }
 
 func verdictKey(e poc.Epoch, h identity.HotspotID) []byte {
 	return append(epochKey(verdictPrefix, e), h[:]...)
@@ -57,10 +64,19 @@ func getJSON(tx store.Tx, key []byte, v any) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	return true, decodeJSON(key, b, v)
+}
+
+func decodeJSON(key, b []byte, v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
-		return false, fmt.Errorf("epoch: stored value of %q is damaged: %w", key, err)
+		return fmt.Errorf("epoch: stored value of %q is damaged: %w", key, err)
 	}
-	return true, nil
+	return nil
+}
+
+// epochOfKey reads the epoch behind a prefix; the key must be long enough.
+func epochOfKey(prefix string, key []byte) poc.Epoch {
+	return poc.Epoch(binary.BigEndian.Uint32(key[len(prefix):]))
 }
 
 // perTransaction keeps transactions below store.MaxTxKeys.

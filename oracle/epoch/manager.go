@@ -15,6 +15,7 @@ import (
 	"heliograph/oracle/ingest"
 	"heliograph/oracle/journal"
 	"heliograph/oracle/ledger"
+	"heliograph/oracle/policy"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
@@ -29,6 +30,10 @@ type Config struct {
 	Settler Settler
 	Key     identity.Signer // the oracle's
 	Terms   Terms
+	// Policies are the network's signed policy documents; Policy, Threshold and
+	// Operator of Terms then come from them. None: what Terms say counts, as a
+	// document that nobody signed.
+	Policies policy.Chain
 	// OnCut is told of an epoch that takes no more reports; nil: nobody.
 	OnCut func(poc.Epoch)
 	// Push hands a message to a hotspot's session; false: it has none. nil: nobody
@@ -49,6 +54,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := c.Terms.Check(); err != nil {
 		return c, err
+	}
+	if len(c.Policies.Upto(^poc.Epoch(0))) == 0 {
+		var err error
+		if c.Policies, err = c.Terms.builtIn(); err != nil {
+			return c, err
+		}
 	}
 	if c.Deliver <= 0 {
 		c.Deliver = 10 * time.Second
@@ -85,6 +96,8 @@ type Manager struct {
 	cal   ingest.Calendar
 	push  *pusher
 	ready chan identity.HotspotID // sessions that became ready
+
+	policiesChecked bool // the opening loop's own
 
 	computed       Result // the closing loop's own
 	computedSecret poc.Secret
@@ -174,6 +187,9 @@ func (m *Manager) Advance(ctx context.Context) error {
 
 // openDue commits to the current and the next epoch and opens the current one.
 func (m *Manager) openDue(ctx context.Context, now time.Time) error {
+	if err := m.CheckPolicies(ctx); err != nil {
+		return err
+	}
 	err := m.openNow(ctx, m.cal.Epoch(now.UnixNano()))
 	if errors.Is(err, ErrNoChain) {
 		return nil

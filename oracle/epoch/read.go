@@ -132,10 +132,7 @@ func (m *Reader) tree(ctx context.Context, rec Record) (*cachedTree, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := tree.Root()
-	if err != nil {
-		return nil, err
-	}
+	root := tree.Root()
 	if root != rec.Root {
 		return nil, fmt.Errorf("epoch: the stored rows of epoch %d give root %v, the record says %v: the store is damaged", rec.Epoch, Hash(root), rec.Root)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"heliograph/oracle/journal"
 	"heliograph/oracle/ledger"
+	"heliograph/oracle/policy"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
@@ -24,23 +25,32 @@ const (
 
 // Record is the summary of an epoch that was cut.
 type Record struct {
-	Epoch      poc.Epoch          `json:"epoch"`
-	State      State              `json:"state"`
-	Rules      string             `json:"rules"`
-	Seed       Hash               `json:"seed"`
-	Challenges int                `json:"challenges"`     // that were due late enough to count
-	Schedule   Hash               `json:"challenge_hash"` // over their ids, in the order of time
-	Reports    map[string]int     `json:"reports"`        // by kind
-	Reasons    map[string]int     `json:"reasons"`        // verdicts by reason
-	Verdicts   Hash               `json:"verdicts"`
-	Root       Hash               `json:"root"`
-	List       Hash               `json:"list"`
-	Registry   Hash               `json:"registry"` // hash of the snapshot at the opening
-	Emission   ledger.Amount      `json:"emission"`
-	Remainder  ledger.Amount      `json:"remainder"`
-	Rows       int                `json:"rows"`
-	Payouts    int                `json:"payouts"`
-	Payable    ledger.Amount      `json:"payable"` // sum of the payouts
+	Epoch      poc.Epoch      `json:"epoch"`
+	State      State          `json:"state"`
+	Rules      string         `json:"rules"`
+	Seed       Hash           `json:"seed"`
+	Challenges int            `json:"challenges"`     // that were due late enough to count
+	Schedule   Hash           `json:"challenge_hash"` // over their ids, in the order of time
+	Reports    map[string]int `json:"reports"`        // by kind
+	Reasons    map[string]int `json:"reasons"`        // verdicts by reason
+	Verdicts   Hash           `json:"verdicts"`
+	Root       Hash           `json:"root"`
+	List       Hash           `json:"list"`
+	Registry   Hash           `json:"registry"` // hash of the snapshot at the opening
+	Emission   ledger.Amount  `json:"emission"`
+	Remainder  ledger.Amount  `json:"remainder"`
+	Rows       int            `json:"rows"`
+	Payouts    int            `json:"payouts"`
+	Payable    ledger.Amount  `json:"payable"` // sum of the payouts
+	// Wallets below the threshold wait: CarriedIn + Emission = Payable + CarriedOut +
+	// Remainder.
+	CarriedIn  ledger.Amount      `json:"carried_in"`
+	CarriedOut ledger.Amount      `json:"carried_out"`
+	Carried    Hash               `json:"carried"` // of the list of what is carried over
+	Waiting    int                `json:"waiting"` // its wallets
+	Threshold  ledger.Amount      `json:"threshold"`
+	Policy     policy.Hash        `json:"policy"`   // the document that the money follows
+	Evidence   Hash               `json:"evidence"` // [Evidence.Digest]
 	Checkpoint journal.Checkpoint `json:"checkpoint"`
 }
 

@@ -8,6 +8,8 @@ import (
 	"heliograph/oracle/challenge"
 	"heliograph/oracle/ingest"
 	"heliograph/oracle/journal"
+	"heliograph/oracle/ledger"
+	"heliograph/oracle/policy"
 	"heliograph/oracle/registry"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/store"
@@ -97,6 +99,12 @@ type Terms struct {
 	Params    native.Params    `json:"params"`
 	Policy    reward.Policy    `json:"policy"`
 	Operator  poc.Wallet       `json:"operator"` // gets the operations share; zero: it goes to the remainder
+	// Threshold is the least sum that is paid out; what is below is carried over to
+	// the next epoch.
+	Threshold ledger.Amount `json:"threshold,omitempty"`
+	// PolicyHash names the policy document that Policy, Operator and Threshold come
+	// from; zero: the epoch is older than policy documents.
+	PolicyHash policy.Hash `json:"policy_hash"`
 }
 
 // DefaultTerms are the published ones, for a calendar and an emission policy.
@@ -123,14 +131,19 @@ func (t Terms) Check() error {
 	if err := t.Policy.Validate(); err != nil {
 		return err
 	}
+	if t.Threshold > ledger.MaxAmount {
+		return fmt.Errorf("epoch: threshold is above %d", ledger.MaxAmount)
+	}
 	return t.Params.Validate()
 }
 
 // fixedTerms are the terms that an epoch was opened under. They are stored before
 // the opening, so that a later change of the configuration does not touch it.
 type fixedTerms struct {
-	Oracle identity.HotspotID `json:"oracle"`
-	Terms  Terms              `json:"terms"`
+	Oracle    identity.HotspotID `json:"oracle"`
+	Terms     Terms              `json:"terms"`
+	PolicyKey identity.HotspotID `json:"policy_key,omitzero"`
+	Policies  []policy.Hash      `json:"policies,omitempty"` // versions up to the one that counts
 }
 
 func (m *Manager) fixTerms(ctx context.Context, e poc.Epoch) error {
@@ -140,7 +153,17 @@ func (m *Manager) fixTerms(ctx context.Context, e poc.Epoch) error {
 		if err != nil || found {
 			return err
 		}
-		return putJSON(tx, epochKey(termsPrefix, e), fixedTerms{Oracle: m.cfg.Key.ID(), Terms: m.cfg.Terms})
+		fixed := fixedTerms{Oracle: m.cfg.Key.ID(), PolicyKey: m.cfg.Policies.Key()}
+		if fixed.Terms, err = m.cfg.Terms.under(m.cfg.Policies, e); err != nil {
+			return err
+		}
+		for _, d := range m.cfg.Policies.Upto(e) {
+			fixed.Policies = append(fixed.Policies, d.ID())
+			if err := putJSON(tx, policyKey(d.ID()), d); err != nil {
+				return err
+			}
+		}
+		return putJSON(tx, epochKey(termsPrefix, e), fixed)
 	})
 	if err != nil {
 		return fmt.Errorf("epoch: store the terms of epoch %d: %w", e, err)

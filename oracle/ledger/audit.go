@@ -38,6 +38,13 @@ func (b *Book) Audit(ctx context.Context) error {
 		for a := range want {
 			return fmt.Errorf("ledger: audit: %s has batches but no balance", a)
 		}
+		kept, err := running(tx)
+		if err != nil {
+			return err
+		}
+		if got := kept.totals(); got != t {
+			return fmt.Errorf("ledger: audit: the running totals say %+v, the accounts %+v", got, t)
+		}
 		return t.Check()
 	})
 }

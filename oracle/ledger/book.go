@@ -26,10 +26,12 @@ type Book struct{ kv store.KV }
 // NewBook opens the book that lies in kv, or an empty one.
 func NewBook(kv store.KV) *Book { return &Book{kv} }
 
-// Keys: "l/a/"+account -> debits u64, credits u64; "l/b/"+cause -> batch as JSON.
+// Keys: "l/a/"+account -> debits u64, credits u64; "l/b/"+cause -> batch as JSON;
+// "l/t" -> running totals.
 var (
 	accountKeys = []byte("l/a/")
 	batchKeys   = []byte("l/b/")
+	totalsKey   = []byte("l/t")
 )
 
 func accountKey(a Account) []byte  { return append(slices.Clone(accountKeys), a...) }
@@ -58,8 +60,8 @@ const perTransaction = 900
 func (b *Book) Post(ctx context.Context, batches ...Batch) error {
 	for len(batches) > 0 {
 		n, keys := 0, 0
-		for n < len(batches) && (n == 0 || keys+len(batches[n].Entries)+1 <= perTransaction) {
-			keys += len(batches[n].Entries) + 1
+		for n < len(batches) && (n == 0 || keys+len(batches[n].Entries)+2 <= perTransaction) {
+			keys += len(batches[n].Entries) + 2
 			n++
 		}
 		err := b.kv.Update(ctx, func(tx store.Tx) error {
@@ -96,10 +98,20 @@ func PostTx(tx store.Tx, batch Batch) error {
 	case !errors.Is(err, store.ErrNotFound):
 		return err
 	}
+	totals, err := running(tx)
+	if err != nil {
+		return err
+	}
 	for _, e := range batch.Entries {
 		if err := apply(tx, batch.Cause, e); err != nil {
 			return err
 		}
+		if err := totals.apply(e); err != nil {
+			return fmt.Errorf("ledger: batch %q: totals: %w", batch.Cause, err)
+		}
+	}
+	if err := totals.put(tx); err != nil {
+		return err
 	}
 	return tx.Put(batchKey(batch.Cause), text)
 }
@@ -157,59 +169,6 @@ func (b *Book) Balance(ctx context.Context, a Account) (bal Balance, err error) 
 		return err
 	})
 	return bal, err
-}
-
-// Totals is the book in one line.
-type Totals struct {
-	Issued    Amount `json:"issued"`
-	Remainder Amount `json:"remainder"`
-	Transit   Amount `json:"transit"` // in hotspot accounts: 0 between postings
-	Owed      Amount `json:"owed"`
-	Held      Amount `json:"held"`
-	Paid      Amount `json:"paid"`
-}
-
-// Check says whether minted = paid + owed + held + remainder.
-func (t Totals) Check() error {
-	sum := Amount(0)
-	for _, a := range []Amount{t.Paid, t.Owed, t.Held, t.Remainder, t.Transit} {
-		var err error
-		if sum, err = sum.Add(a); err != nil {
-			return err
-		}
-	}
-	if sum != t.Issued || t.Transit != 0 {
-		return fmt.Errorf("ledger: issued %d, but paid %d + owed %d + held %d + remainder %d = %d, with %d in transit",
-			t.Issued, t.Paid, t.Owed, t.Held, t.Remainder, sum, t.Transit)
-	}
-	return nil
-}
-
-func (t *Totals) add(a Account, bal Balance) (err error) {
-	sum := &t.Transit
-	switch s := string(a); {
-	case a == Issued:
-		sum = &t.Issued
-	case a == Remainder:
-		sum = &t.Remainder
-	case strings.HasPrefix(s, owedPrefix):
-		sum = &t.Owed
-	case strings.HasPrefix(s, heldPrefix):
-		sum = &t.Held
-	case strings.HasPrefix(s, paidPrefix):
-		sum = &t.Paid
-	}
-	*sum, err = sum.Add(bal.Net())
-	return err
-}
-
-// Totals sums the accounts.
-func (b *Book) Totals(ctx context.Context) (t Totals, err error) {
-	err = b.kv.View(ctx, func(tx store.Tx) error {
-		t = Totals{}
-		return scanAccounts(tx, func(a Account, bal Balance) error { return t.add(a, bal) })
-	})
-	return t, err
 }
 
 // Accounts calls yield for every account with the prefix, in order.

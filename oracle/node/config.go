@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"heliograph/oracle/challenge"
@@ -27,6 +28,7 @@ type Config struct {
 	Register Register `toml:"register"`
 	Limits   Limits   `toml:"limits"`
 	Reward   Reward   `toml:"reward"`
+	Payout   Payout   `toml:"payout"`
 	Router   Router   `toml:"router"`
 	Explorer Explorer `toml:"explorer"`
 	Admin    Admin    `toml:"admin"`
@@ -76,6 +78,9 @@ type Reward struct {
 	Emission    uint64 `toml:"emission" help:"tokens created in an epoch, in the smallest unit"`
 	CreditPrice uint64 `toml:"credit_price" help:"price of a data credit in the token's smallest unit; packets earn at most that"`
 	Operator    string `toml:"operator" help:"wallet that the operations share is paid to; empty: it stays in the remainder"`
+	Threshold   uint64 `toml:"threshold" help:"least sum that is paid out, in the smallest unit; smaller ones are carried over"`
+	Policy      string `toml:"policy" help:"files of the network's signed policy documents, separated by commas, from version 1 on; instead of the values above"`
+	PolicyKey   string `toml:"policy_key" help:"key that the policy documents must be signed by"`
 }
 
 // Router is about packets.
@@ -93,19 +98,27 @@ type Explorer struct {
 // Admin is for the operator only.
 type Admin struct {
 	Listen string `toml:"listen" help:"address of metrics, health and bundles (plain HTTP): keep it on loopback; empty: none"`
+	Socket string `toml:"socket" help:"unix socket for oraclectl settle and ledger; empty: admin.sock in the data directory, which only the owner may enter"`
 }
 
 // Solana is where payouts go. Without an endpoint reports are taken and packets
 // routed, but no epoch is opened.
 type Solana struct {
-	RPC          string        `toml:"rpc" help:"URL of a JSON-RPC endpoint; empty: no epoch is opened"`
+	RPC          string        `toml:"rpc" help:"URLs of JSON-RPC endpoints, separated by commas; what one says is final counts when a second one confirms it; empty: no epoch is opened"`
 	Genesis      string        `toml:"genesis" help:"genesis hash of the cluster that is meant; empty: the first one seen"`
-	Key          string        `toml:"key" help:"file of the hot key (a JSON array of 64 numbers)"`
+	Key          string        `toml:"key" help:"file of the hot key (a JSON array of 64 numbers); rather use a signer"`
+	Signer       string        `toml:"signer" help:"socket of the oraclesigner that keeps the hot key, instead of a key file"`
 	Mint         string        `toml:"mint" help:"address of the token's mint"`
 	Treasury     string        `toml:"treasury" help:"token account that payouts come from; empty: the hot key's own"`
 	UnitPrice    uint64        `toml:"unit_price" help:"priority fee of a first attempt, micro-lamports a compute unit"`
 	MaxUnitPrice uint64        `toml:"max_unit_price" help:"limit of the priority fee of later attempts"`
 	Poll         time.Duration `toml:"poll" help:"between two looks at the chain"`
+	ReclaimAfter uint64        `toml:"reclaim_after" help:"blocks after an epoch was closed until the rent of its markers is taken back; 0: never"`
+}
+
+// endpoints are the URLs of RPC.
+func (s Solana) endpoints() []string {
+	return strings.FieldsFunc(s.RPC, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // Defaults is the configuration of an operator who says nothing.
@@ -119,10 +132,11 @@ func Defaults() Config {
 		Register: Register{Mode: "open"},
 		Limits: Limits{ReportsPerMinute: 600, ReportsBurst: 1000, PeerPerMinute: 600, PeerBurst: 200, SessionsPerHour: 60,
 			Session: time.Hour, Conns: 100_000, ConnsPerPeer: 256, Handshakes: 32, Reports: 4_000_000},
+		Payout:   Payout{Mode: "direct"},
 		Router:   Router{MaxGateways: 10_000},
 		Explorer: Explorer{Listen: "127.0.0.1:8443", Bundle: true},
 		Admin:    Admin{Listen: "127.0.0.1:9091"},
-		Solana:   Solana{UnitPrice: 1_000, MaxUnitPrice: 1_000_000, Poll: 2 * time.Second},
+		Solana:   Solana{UnitPrice: 1_000, MaxUnitPrice: 1_000_000, Poll: 2 * time.Second, ReclaimAfter: 216_000},
 	}
 }
 
@@ -137,6 +151,7 @@ func (c Config) terms() (epoch.Terms, error) {
 	}
 	t := epoch.DefaultTerms(c.calendar(), reward.DefaultPolicy(ledger.Amount(c.Reward.Emission), ledger.Amount(c.Reward.CreditPrice)))
 	t.Challenge = challenge.Config{EpochLength: c.Epoch.Length, PerEpoch: uint16(c.Epoch.Challenges), Guard: c.Epoch.Guard, MinLead: c.Epoch.MinLead}
+	t.Threshold = ledger.Amount(c.Reward.Threshold)
 	if c.Reward.Operator != "" {
 		w, err := parseWallet(c.Reward.Operator)
 		if err != nil {
@@ -164,8 +179,16 @@ func (c Config) Check() error {
 		return errors.New("register.mode is allowlist, but register.allow names no file")
 	case c.MinFree < 0:
 		return fmt.Errorf("min_free_bytes is %d: choose 0 or more", c.MinFree)
-	case c.Solana.RPC != "" && (c.Solana.Key == "" || c.Solana.Mint == ""):
-		return errors.New("solana.rpc is set, but solana.key or solana.mint is not: name all three")
+	case c.Solana.RPC != "" && c.Solana.Mint == "":
+		return errors.New("solana.rpc is set, but solana.mint is not: name the address of the token's mint")
+	case c.Solana.RPC != "" && (c.Solana.Key == "") == (c.Solana.Signer == ""):
+		return errors.New("solana.rpc is set: name either solana.signer, the socket of oraclesigner, or solana.key, and not both")
+	}
+	if err := c.Payout.check(); err != nil {
+		return err
+	}
+	if _, err := c.Reward.policies(); err != nil {
+		return err
 	}
 	if _, err := c.Log.level(); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"heliograph/oracle/epoch"
 	"heliograph/oracle/settle"
 	"heliograph/oracle/settle/solana"
+	"heliograph/oracle/settle/solana/signer"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 )
@@ -42,10 +43,14 @@ func newLink(c Solana, kv store.KV, log *slog.Logger) (*link, error) {
 	if c.RPC == "" {
 		return l, nil
 	}
-	var err error
-	if l.keys.hot, err = solana.LoadKey(c.Key); err != nil {
-		return nil, fmt.Errorf("solana.key: %w", err)
+	if c.Signer == "" {
+		hot, err := solana.LoadKey(c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("solana.key: %w", err)
+		}
+		l.keys.hot = solana.NewFileKey(hot)
 	}
+	var err error
 	if l.keys.mint, err = solana.ParseAddress(c.Mint); err != nil {
 		return nil, fmt.Errorf("solana.mint: %w", err)
 	}
@@ -69,15 +74,22 @@ func (l *link) run(ctx context.Context) error {
 	if err := l.checkCluster(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
-	client, err := solana.Dial(ctx, solana.Config{Endpoint: l.conf.RPC, Hot: l.keys.hot, Mint: l.keys.mint, Treasury: l.keys.treasury,
-		UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice})
+	if err := l.findSigner(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
+	pool, client, err := solana.DialPool(ctx, solana.PoolConfig{
+		Endpoints: l.conf.endpoints(), Genesis: l.conf.Genesis, Log: l.log,
+		Config: solana.Config{Hot: l.keys.hot, Mint: l.keys.mint, Treasury: l.keys.treasury,
+			UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice},
+	})
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("solana: %w", err)
 	}
-	s := settle.New(settle.Config{KV: l.kv, Chain: client, Signer: client, Genesis: l.conf.Genesis, Poll: l.conf.Poll, Log: l.log})
+	s := settle.New(settle.Config{KV: l.kv, Chain: pool, Signer: client, Genesis: l.conf.Genesis, Poll: l.conf.Poll,
+		ReclaimAfter: l.conf.ReclaimAfter, Log: l.log})
 	l.mu.Lock()
 	l.settler = s
 	l.mu.Unlock()
@@ -88,11 +100,45 @@ func (l *link) run(ctx context.Context) error {
 	return nil
 }
 
+// findSigner asks the signer who it is, until it answers. A signer that is bound to
+// another mint or treasury will never sign: that ends the node.
+func (l *link) findSigner(ctx context.Context) error {
+	if l.conf.Signer == "" {
+		return nil
+	}
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		c, err := signer.Dial(ctx, l.conf.Signer)
+		if err == nil {
+			return l.useSigner(c)
+		}
+		l.log.Warn("the signer does not answer, epochs wait", "error", err, "retry_in_ms", pause.Milliseconds())
+		t := time.NewTimer(pause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		}
+	}
+}
+
+func (l *link) useSigner(c *signer.Client) error {
+	mint, treasury := solana.Address(c.Mint()), solana.Address(c.Treasury())
+	if mint != l.keys.mint {
+		return fmt.Errorf("solana.signer: it signs for the mint %s, solana.mint is %s: make both alike", mint, l.keys.mint)
+	}
+	if !l.keys.treasury.IsZero() && treasury != l.keys.treasury {
+		return fmt.Errorf("solana.signer: it signs for the treasury %s, solana.treasury is %s: make both alike", treasury, l.keys.treasury)
+	}
+	l.keys.hot, l.keys.treasury = c, treasury
+	return nil
+}
+
 // checkCluster compares the cluster with the one that is meant and with the one
 // that was paid on before, until it can be reached, and before anything else is
 // asked of it.
 func (l *link) checkCluster(ctx context.Context) error {
-	reader := settle.New(settle.Config{KV: l.kv, Chain: solana.NewReader(l.conf.RPC), Genesis: l.conf.Genesis, Log: l.log})
+	reader := settle.New(settle.Config{KV: l.kv, Chain: solana.NewPool(l.conf.Genesis, l.log, l.conf.endpoints()...), Genesis: l.conf.Genesis, Log: l.log})
 	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
 		err := reader.CheckCluster(ctx)
 		if err == nil || errors.Is(err, settle.ErrWrongCluster) {
@@ -119,6 +165,22 @@ func (l *link) get() (*settle.Settler, error) {
 		return nil, errNoChain
 	}
 	return l.settler, nil
+}
+
+// lastError is why the chain was not looked at for the last time.
+func (l *link) lastError() string {
+	s, err := l.get()
+	if err != nil {
+		return err.Error()
+	}
+	return s.LastError()
+}
+
+// poke makes the settler look at once.
+func (l *link) poke() {
+	if s, err := l.get(); err == nil {
+		s.Poke()
+	}
 }
 
 // Commit implements [epoch.Settler].

@@ -47,6 +47,7 @@ type Node struct {
 	reg    *prometheus.Registry
 
 	hotspots, explorer, admin net.Listener // the last two may be nil
+	orders                    net.Listener // the operator's socket
 	pages, operator           http.Handler
 	closers                   []func() error
 }
@@ -150,12 +151,19 @@ func (n *Node) buildDoor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	policies, err := n.cfg.Reward.policies()
+	if err != nil {
+		return err
+	}
 	n.epochs, err = epoch.New(epoch.Config{
-		Journal: j, KV: n.kv, Book: ledger.NewBook(n.kv), Settler: n.link, Key: n.key, Terms: terms,
+		Journal: j, KV: n.kv, Book: ledger.NewBook(n.kv), Settler: n.link, Key: n.key, Terms: terms, Policies: policies,
 		OnCut: n.core.Forget, Push: n.server.Hub().Push, Deliver: n.cfg.Epoch.Deliver, Poll: n.cfg.Epoch.Poll,
 		Rand: n.opt.Rand, Now: n.opt.Now, Logger: n.opt.Logger, Metrics: epoch.NewMetrics(n.reg),
 	})
 	if err != nil {
+		return err
+	}
+	if err := n.epochs.CheckPolicies(ctx); err != nil {
 		return err
 	}
 	return n.buildRouter(j)

@@ -13,6 +13,7 @@ import (
 
 	pb "heliograph/oracle/api/heliographv1"
 	"heliograph/oracle/ledger"
+	"heliograph/oracle/operator"
 	"heliograph/oracle/web"
 	"heliograph/provisioning/identity"
 )
@@ -87,7 +88,21 @@ func (n *Node) openPorts(context.Context) error {
 	if err := open(&n.explorer, n.cfg.Explorer.Listen, "explorer.listen"); err != nil {
 		return err
 	}
-	return open(&n.admin, n.cfg.Admin.Listen, "admin.listen")
+	if err := open(&n.admin, n.cfg.Admin.Listen, "admin.listen"); err != nil {
+		return err
+	}
+	l, err := listenSocket(n.cfg, n.opt.Logger)
+	if err != nil || l == nil {
+		return err
+	}
+	n.orders = l
+	n.onClose(func() error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
 }
 
 // Addrs are the addresses that the node listens on: hotspots, explorer, admin;
@@ -120,6 +135,10 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	if n.admin != nil {
 		g.Go(func() error { return serve(ctx, n.admin, n.operator) })
+	}
+	if n.orders != nil {
+		orders := operator.New(operator.Config{KV: n.kv, LastError: n.link.lastError, Resumed: n.link.poke})
+		g.Go(func() error { return serve(ctx, n.orders, orders) })
 	}
 	err := g.Wait()
 	return errors.Join(err, n.Close())

@@ -15,7 +15,8 @@ import (
 // Result is an epoch's reward. The rows, Operations and Remainder add up to the
 // emission exactly.
 type Result struct {
-	Rows       []Row // sorted by hotspot, none of them empty
+	Emission   ledger.Amount // what is created: the policy's, or less when it is capped
+	Rows       []Row         // sorted by hotspot, none of them empty
 	Operations ledger.Amount
 	Remainder  ledger.Amount // rounding, pools that nobody earned from, and what the shares leave free
 }
@@ -32,11 +33,12 @@ func Compute(e poc.Epoch, units []native.Units, owners *registry.Snapshot, p Pol
 	if err != nil {
 		return Result{}, err
 	}
+	p.Emission = p.EmissionFor(t.Credits)
 	pools, err := p.pools(t.Credits)
 	if err != nil {
 		return Result{}, err
 	}
-	res := Result{Operations: pools.operations}
+	res := Result{Emission: p.Emission, Operations: pools.operations}
 	left := p.Emission - pools.operations
 	for i, u := range sorted {
 		if i > 0 && sorted[i-1].Hotspot == u.Hotspot {
@@ -107,9 +109,7 @@ func (p Policy) pools(credits uint64) (out pools, err error) {
 		}
 	}
 	ceiling := out.data
-	if hi, lo := bits.Mul64(credits, uint64(p.CreditPrice)); hi == 0 {
-		out.data = min(ceiling, ledger.Amount(lo))
-	}
+	out.data = min(ceiling, p.burned(credits))
 	rest := ceiling - out.data
 	toBeacon, err := rest.MulDiv(p.DataRest, perMille)
 	if err != nil {

@@ -2,6 +2,7 @@ package reward
 
 import (
 	"fmt"
+	"math/bits"
 
 	"heliograph/oracle/ledger"
 )
@@ -21,6 +22,10 @@ type Policy struct {
 	// Packets earn at most what was burned for them, so that a hotspot which
 	// sends traffic to itself never gains.
 	CreditPrice ledger.Amount
+	// CapRatio ties the emission to use, in per mille: no more is created than
+	// CapFloor plus this part of what the credits cost. 0: no such limit.
+	CapRatio uint64        `json:",omitempty"`
+	CapFloor ledger.Amount `json:",omitempty"` // what is created whatever was burned; counts with CapRatio only
 }
 
 // DefaultPolicy is the split of the network that existing hotspots come from (6 %
@@ -50,5 +55,41 @@ func (p Policy) Validate() error {
 	if p.DataRest > perMille {
 		return fmt.Errorf("reward: policy: data rest of %d per mille is above 1000", p.DataRest)
 	}
+	if p.CapRatio > maxCapRatio {
+		return fmt.Errorf("reward: policy: cap ratio of %d per mille is above %d", p.CapRatio, uint64(maxCapRatio))
+	}
+	if p.CapFloor > ledger.MaxAmount {
+		return fmt.Errorf("reward: policy: cap floor is above %d", ledger.MaxAmount)
+	}
 	return nil
+}
+
+// maxCapRatio is a thousandfold: more is a slip of the pen.
+const maxCapRatio = 1_000_000
+
+// burned is what credits cost; a product that no ledger holds counts as
+// [ledger.MaxAmount].
+func (p Policy) burned(credits uint64) ledger.Amount {
+	hi, lo := bits.Mul64(credits, uint64(p.CreditPrice))
+	if hi != 0 || ledger.Amount(lo) > ledger.MaxAmount {
+		return ledger.MaxAmount
+	}
+	return ledger.Amount(lo)
+}
+
+// EmissionFor is what an epoch creates in which that many credits were burned:
+// Emission, or CapFloor + credits * CreditPrice * CapRatio / 1000 rounded down
+// if that is less.
+func (p Policy) EmissionFor(credits uint64) ledger.Amount {
+	if p.CapRatio == 0 {
+		return p.Emission
+	}
+	limit, err := p.burned(credits).MulDiv(p.CapRatio, perMille)
+	if err == nil {
+		limit, err = limit.Add(p.CapFloor)
+	}
+	if err != nil { // more than any emission
+		return p.Emission
+	}
+	return min(p.Emission, limit)
 }

@@ -86,6 +86,8 @@ func drawPolicy(t *rapid.T) Policy {
 		Beacon:   draw("beacon"), Witness: draw("witness"), Data: draw("data"), Operations: draw("operations"),
 		DataRest:    rapid.Uint64Range(0, 1000).Draw(t, "rest"),
 		CreditPrice: ledger.Amount(rapid.Uint64Range(0, math.MaxInt64).Draw(t, "price")),
+		CapRatio:    rapid.Uint64Range(0, 3000).Draw(t, "cap"),
+		CapFloor:    ledger.Amount(rapid.Uint64Range(0, math.MaxInt64).Draw(t, "floor")),
 	}
 }
 
@@ -131,10 +133,10 @@ func TestNothingIsMadeOrLost(t *testing.T) {
 				t.Fatal("rows are not sorted")
 			}
 		}
-		if sum != p.Emission {
-			t.Fatalf("shared out %d of %d", sum, p.Emission)
+		if sum != res.Emission || sum > p.Emission {
+			t.Fatalf("shared out %d of %d, the policy allows %d", sum, res.Emission, p.Emission)
 		}
-		if ceiling, _ := p.Emission.MulDiv(p.Data, 1000); data > ceiling {
+		if ceiling, _ := res.Emission.MulDiv(p.Data, 1000); data > ceiling {
 			t.Fatalf("data got %d, its cap is %d", data, ceiling)
 		}
 		again, err := Compute(3, rapid.Permutation(units).Draw(t, "order"), who, p)
@@ -152,8 +154,8 @@ func TestNothingIsMadeOrLost(t *testing.T) {
 				t.Fatal("payouts are not sorted")
 			}
 		}
-		if paid != p.Emission {
-			t.Fatalf("payouts make %d of %d", paid, p.Emission)
+		if paid != res.Emission {
+			t.Fatalf("payouts make %d of %d", paid, res.Emission)
 		}
 	})
 }
@@ -171,6 +173,8 @@ func TestComputeRefuses(t *testing.T) {
 		"share":    {nil, Policy{Emission: 1, Data: math.MaxUint64}},
 		"rest":     {nil, Policy{Emission: 1, DataRest: 1001}},
 		"emission": {nil, Policy{Emission: 1 << 63}},
+		"cap":      {nil, Policy{CapRatio: 1_000_001}},
+		"floor":    {nil, Policy{CapRatio: 1, CapFloor: 1 << 63}},
 	} {
 		if res, err := Compute(1, tt.units, owners(), tt.p); err == nil {
 			t.Errorf("%s: %+v", name, res)
@@ -294,5 +298,29 @@ func TestRowRoundTrip(t *testing.T) {
 	}
 	if _, err := Payouts([]Row{{Beacon: ledger.MaxAmount}, {Beacon: 1}}); !errors.Is(err, ledger.ErrOverflow) {
 		t.Errorf("payouts overflow: %v", err)
+	}
+}
+
+// TestCap: what is created follows what is burned, rounded down, and never goes
+// above the schedule.
+func TestCap(t *testing.T) {
+	for _, c := range []struct {
+		emission, price, floor ledger.Amount
+		ratio, credits         uint64
+		want                   ledger.Amount
+	}{
+		{1000, 1, 0, 0, 0, 1000}, // no cap
+		{1000, 1, 0, 1000, 0, 0}, // nothing burned, nothing made
+		{1000, 3, 10, 500, 7, 10 + 10},
+		{1000, 1, 0, 1500, 1, 1},
+		{1000, 1, 1, 1000, 999, 1000},
+		{1000, 1, 1, 1000, 5000, 1000},
+		{1000, ledger.MaxAmount, ledger.MaxAmount, 1000, math.MaxUint64, 1000},
+		{ledger.MaxAmount, ledger.MaxAmount, 0, 999, 2, 9214148664817921031},
+	} {
+		p := Policy{Emission: c.emission, CreditPrice: c.price, CapRatio: c.ratio, CapFloor: c.floor}
+		if got := p.EmissionFor(c.credits); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
 	}
 }

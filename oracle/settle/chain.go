@@ -15,6 +15,11 @@ type Blockhash struct {
 	Hash      [32]byte
 	Slot      uint64 // slot at which it was read
 	LastValid uint64 // block height after which a transaction with it is dead
+	// UnitPrice is what recent blocks ask for, in micro-lamports a compute unit; 0
+	// when it is not known. A first attempt bids at least that, up to the signer's limit.
+	UnitPrice uint64
+	// Units is the compute that the transaction may use; 0 leaves it to the signer.
+	Units uint32
 }
 
 // Block is a finalized block.
@@ -59,9 +64,21 @@ type Chain interface {
 	Send(ctx context.Context, tx Tx) error
 	// Statuses are in the order of the signatures, at most 256.
 	Statuses(ctx context.Context, signatures []string) ([]Status, error)
-	// Marked says whether a batch's marker exists, and which signatures, final and
-	// successful, have touched it.
-	Marked(ctx context.Context, m Marker) (bool, []string, error)
+	// Marks reads the markers' accounts, in the order of the markers.
+	Marks(ctx context.Context, ms []Marker) ([]Mark, error)
+	// History lists the final, successful transactions that touched a marker, also
+	// after the marker was closed. Strangers can add to it. With an error come those
+	// that are known all the same: somebody who may know more was not heard, so that
+	// the list does not show that a batch was never paid.
+	History(ctx context.Context, m Marker) ([]string, error)
+	// Landed reads a transaction that has created the marker and says which of the
+	// payouts it made, as indices in increasing order. It does not believe a single
+	// endpoint where there are several. [ErrNotFinal]: not now. [ErrStranger]: the
+	// transaction did not create the marker. [ErrForeign]: it did, and paid
+	// something that is not in the list.
+	Landed(ctx context.Context, signature string, m Marker, list []reward.Payout) ([]int, error)
+	// Units is how much compute a payout needs, with room to spare; 0: not known.
+	Units(ctx context.Context, m Marker, to []reward.Payout) (uint32, error)
 	// Payable says for each wallet why it cannot be paid now, "" if it can.
 	Payable(ctx context.Context, wallets []poc.Wallet) ([]string, error)
 	// Funds are the tokens that may be spent and the payer's lamports.
@@ -85,6 +102,21 @@ type Signer interface {
 type Marker struct {
 	Epoch poc.Epoch
 	Batch uint32
+}
+
+// Mark is the state of a marker's account.
+type Mark struct {
+	Exists bool
+	Dust   ledger.Amount // tokens of the mint that somebody sent to it
+}
+
+// Reclaimer closes markers and takes their rent back. A [Signer] may be one.
+type Reclaimer interface {
+	// MaxReclaim is how many markers fit one transaction.
+	MaxReclaim() int
+	// Reclaim closes the markers; marks has the same order. Dust goes to the
+	// treasury first.
+	Reclaim(ctx context.Context, ms []Marker, marks []Mark, b Blockhash) (Tx, error)
 }
 
 // Rejected is a refusal in simulation.
@@ -113,4 +145,7 @@ var (
 	ErrWrongCluster = errors.New("settle: wrong cluster")
 	ErrUnknown      = errors.New("settle: no such epoch")
 	ErrConflict     = errors.New("settle: epoch is frozen with another list")
+	ErrNotFinal     = errors.New("settle: transaction is not final, or only one endpoint says so")
+	ErrStranger     = errors.New("settle: transaction did not create the marker")
+	ErrForeign      = errors.New("settle: transaction paid something else")
 )

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
@@ -17,6 +20,7 @@ import (
 // late or never, replies are lost, statuses are hidden, markers let one variant
 // of a batch through. It is driven by a seed.
 type cluster struct {
+	mu      sync.Mutex
 	rnd     *rand.Rand
 	genesis string
 	height  uint64
@@ -29,16 +33,20 @@ type cluster struct {
 	sol     uint64
 
 	pending []wireTx
-	landed  map[string]landing
+	landed  map[string]landed
 	markers map[Marker]string
-	paid    map[poc.Wallet]ledger.Amount
-	times   map[string]int // "wallet/epoch" -> how often paid
-	memos   []string
+	closed  map[Marker]bool
+	// strangers are transactions of others that touched a marker's address.
+	strangers map[Marker][]string
+	paid      map[poc.Wallet]ledger.Amount
+	times     map[string]int // "wallet/epoch" -> how often paid
+	memos     []string
 }
 
-type landing struct {
+type landed struct {
 	height uint64
 	failed string
+	to     []reward.Payout
 }
 
 // wireTx is what a signed transaction of the model looks like inside.
@@ -46,6 +54,7 @@ type wireTx struct {
 	Sig       string
 	Memo      string
 	Marker    *Marker
+	Close     []Marker
 	To        []reward.Payout
 	LastValid uint64
 }
@@ -53,8 +62,8 @@ type wireTx struct {
 func newCluster(seed uint64) *cluster {
 	return &cluster{
 		rnd: rand.New(rand.NewPCG(seed, 1)), genesis: "model", tokens: 1 << 40, sol: 1 << 40,
-		frozen: map[poc.Wallet]bool{}, quietly: map[poc.Wallet]bool{}, landed: map[string]landing{},
-		markers: map[Marker]string{}, paid: map[poc.Wallet]ledger.Amount{}, times: map[string]int{},
+		frozen: map[poc.Wallet]bool{}, quietly: map[poc.Wallet]bool{}, landed: map[string]landed{},
+		markers: map[Marker]string{}, closed: map[Marker]bool{}, strangers: map[Marker][]string{}, paid: map[poc.Wallet]ledger.Amount{}, times: map[string]int{},
 	}
 }
 
@@ -86,11 +95,15 @@ func (c *cluster) land(tx wireTx) {
 	if _, done := c.landed[tx.Sig]; done {
 		return
 	}
-	l := landing{height: c.height}
+	l := landed{height: c.height}
 	if r := c.check(tx); r != nil {
 		l.failed = r.Detail
+	} else if tx.Close != nil {
+		for _, m := range tx.Close {
+			c.closed[m] = true
+		}
 	} else if tx.Marker != nil {
-		c.markers[*tx.Marker] = tx.Sig
+		c.markers[*tx.Marker], l.to = tx.Sig, tx.To
 		for _, p := range tx.To {
 			c.paid[p.Wallet] += p.Amount
 			c.tokens -= p.Amount
@@ -104,10 +117,15 @@ func (c *cluster) land(tx wireTx) {
 
 // check is what execution, and therefore simulation, would say.
 func (c *cluster) check(tx wireTx) *Rejected {
+	for _, m := range tx.Close {
+		if c.markers[m] == "" || c.closed[m] {
+			return &Rejected{Cause: CauseOther, Detail: "InvalidAccountData"}
+		}
+	}
 	if tx.Marker == nil {
 		return nil
 	}
-	if _, used := c.markers[*tx.Marker]; used {
+	if _, used := c.markers[*tx.Marker]; used && !c.closed[*tx.Marker] {
 		return &Rejected{Cause: CauseMarker, Detail: "instruction 1: Custom 0"}
 	}
 	left := c.tokens
@@ -126,6 +144,8 @@ func (c *cluster) check(tx wireTx) *Rejected {
 func (c *cluster) Genesis(context.Context) (string, error) { return c.genesis, nil }
 
 func (c *cluster) Blockhash(context.Context) (Blockhash, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.flaky(8) {
 		return Blockhash{}, errNet
 	}
@@ -136,6 +156,8 @@ func (c *cluster) Blockhash(context.Context) (Blockhash, error) {
 }
 
 func (c *cluster) BlockFrom(_ context.Context, slot uint64) (Block, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if slot+finalDepth > c.height {
 		return Block{}, false, nil
 	}
@@ -143,6 +165,8 @@ func (c *cluster) BlockFrom(_ context.Context, slot uint64) (Block, bool, error)
 }
 
 func (c *cluster) Height(context.Context) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.flaky(8) {
 		return 0, errNet
 	}
@@ -150,6 +174,8 @@ func (c *cluster) Height(context.Context) (uint64, error) {
 }
 
 func (c *cluster) Send(_ context.Context, tx Tx) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.flaky(8) {
 		return errNet
 	}
@@ -175,6 +201,8 @@ func (c *cluster) Send(_ context.Context, tx Tx) error {
 }
 
 func (c *cluster) Statuses(_ context.Context, sigs []string) ([]Status, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.flaky(8) {
 		return nil, errNet
 	}
@@ -189,16 +217,56 @@ func (c *cluster) Statuses(_ context.Context, sigs []string) ([]Status, error) {
 	return out, nil
 }
 
-func (c *cluster) Marked(_ context.Context, m Marker) (bool, []string, error) {
+func (c *cluster) Marks(_ context.Context, ms []Marker) ([]Mark, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.flaky(8) {
-		return false, nil, errNet
+		return nil, errNet
 	}
-	sig, ok := c.markers[m]
-	if !ok || c.height < c.landed[sig].height+finalDepth {
-		return ok, nil, nil
+	out := make([]Mark, len(ms))
+	for i, m := range ms {
+		out[i].Exists = c.markers[m] != "" && !c.closed[m]
 	}
-	return true, []string{sig}, nil
+	return out, nil
 }
+
+func (c *cluster) History(_ context.Context, m Marker) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flaky(8) {
+		return nil, errNet
+	}
+	out := slices.Clone(c.strangers[m])
+	if sig, ok := c.markers[m]; ok && c.height >= c.landed[sig].height+finalDepth {
+		out = append(out, sig)
+	}
+	return out, nil
+}
+
+func (c *cluster) Landed(_ context.Context, sig string, m Marker, list []reward.Payout) (paid []int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flaky(8) {
+		return nil, errNet
+	}
+	if slices.Contains(c.strangers[m], sig) {
+		return nil, ErrStranger
+	}
+	if c.markers[m] != sig || c.height < c.landed[sig].height+finalDepth {
+		return nil, ErrNotFinal
+	}
+	for _, p := range c.landed[sig].to {
+		i := slices.Index(list, p)
+		if i < 0 {
+			return nil, ErrForeign
+		}
+		paid = append(paid, i)
+	}
+	slices.Sort(paid)
+	return paid, nil
+}
+
+func (c *cluster) Units(context.Context, Marker, []reward.Payout) (uint32, error) { return 0, nil }
 
 func (c *cluster) Payable(_ context.Context, wallets []poc.Wallet) ([]string, error) {
 	out := make([]string, len(wallets))
@@ -214,8 +282,9 @@ func (c *cluster) Funds(context.Context) (ledger.Amount, uint64, error) { return
 
 // signer makes transactions of the model.
 type signer struct {
-	id string
-	n  *uint64
+	id  string
+	n   *atomic.Uint64
+	err error
 }
 
 func (s signer) Identity() string   { return s.id }
@@ -229,9 +298,17 @@ func (s signer) Payout(_ context.Context, m Marker, to []reward.Payout, b Blockh
 	return s.sign(wireTx{Marker: &m, To: to, LastValid: b.LastValid})
 }
 
+func (s signer) MaxReclaim() int { return 2 }
+
+func (s signer) Reclaim(_ context.Context, ms []Marker, _ []Mark, b Blockhash) (Tx, error) {
+	return s.sign(wireTx{Close: ms, LastValid: b.LastValid})
+}
+
 func (s signer) sign(w wireTx) (Tx, error) {
-	*s.n++
-	w.Sig = fmt.Sprintf("sig%d", *s.n)
+	if s.err != nil {
+		return Tx{}, s.err
+	}
+	w.Sig = fmt.Sprintf("sig%d", s.n.Add(1))
 	raw, err := json.Marshal(w)
 	return Tx{Signature: w.Sig, Raw: raw, LastValid: w.LastValid}, err
 }

@@ -8,6 +8,8 @@ type Facts struct {
 	Statuses   []Status // one for each attempt
 	Marked     bool     // the marker exists
 	Signatures []string // final, successful transactions that touched the marker
+	Unsure     bool     // there may be more of them
+	Foreign    string   // one of them that is none of our variants and created the marker
 }
 
 // Action is what to do next about a batch.
@@ -20,12 +22,19 @@ const (
 	Resend                 // send the newest variant again: always safe
 	Finalize               // the variant with the returned index has landed for good
 	HoldNow                // all variants are dead: hold the suspects, then plan anew
+	Recover                // a transaction that we do not know paid the batch: book what it paid
 )
+
+// forgetAfter is how many finalized blocks after its last valid height a variant
+// that is said to have landed is no longer waited for when it does not become
+// final: the answer was a lie.
+const forgetAfter = 150
 
 // decide is the whole judgement about a batch. index is meaningful for Finalize.
 //
 // It is safe against every lie of omission: Sign is only ever a loss of a fee,
-// since the marker lets one variant through.
+// since the marker lets one variant through. Where a marker may have been closed
+// after it had done its work, its history takes its place.
 func decide(b Batch, f Facts) (a Action, index int) {
 	for i, s := range f.Statuses {
 		if s.Final && s.Err == "" {
@@ -37,8 +46,12 @@ func decide(b Batch, f Facts) (a Action, index int) {
 			return Finalize, i
 		}
 	}
+	if f.Foreign != "" {
+		return Recover, 0
+	}
+	waits := len(b.Attempts) == 0 || f.Height <= b.Attempts[len(b.Attempts)-1].LastValid+forgetAfter
 	for _, s := range f.Statuses {
-		if s.Known && s.Err == "" {
+		if waits && s.Known && s.Err == "" {
 			return Wait, 0 // landed, not final: a fork may still undo it
 		}
 	}
@@ -60,6 +73,8 @@ func decide(b Batch, f Facts) (a Action, index int) {
 		return HoldNow, 0
 	case len(b.Suspect) > 0:
 		return Wait, 0 // an older variant might still land with the suspects in it
+	case expired && f.Unsure:
+		return Wait, 0 // if somebody has paid it, the marker may be closed since
 	case expired:
 		return Sign, 0
 	}

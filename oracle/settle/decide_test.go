@@ -45,6 +45,13 @@ func TestDecide(t *testing.T) {
 		{"suspect, variant may still land", suspect(batch(at("a", 100))), Facts{Height: 100, Statuses: []Status{{}}}, Wait, 0},
 		{"suspect, variant is dead", suspect(batch(at("a", 100))), Facts{Height: 101, Statuses: []Status{{}}}, HoldNow, 0},
 		{"suspect, but it landed after all", suspect(batch(at("a", 100))), Facts{Height: 90, Statuses: []Status{final}}, Finalize, 0},
+		{"said to have landed, long after it expired", batch(at("a", 100)), Facts{Height: 251, Statuses: []Status{ok}}, Sign, 0},
+		{"paid by a transaction that is not ours", batch(at("a", 100)), Facts{Height: 50, Statuses: []Status{{}}, Marked: true, Foreign: "f"}, Recover, 0},
+		{"paid before the store was lost", batch(), Facts{Height: 50, Foreign: "f"}, Recover, 0},
+		{"never signed, and not everybody was heard", batch(), Facts{Height: 50, Unsure: true}, Wait, 0},
+		{"expired, and not everybody was heard", batch(at("a", 100)), Facts{Height: 101, Statuses: []Status{{}}, Unsure: true}, Wait, 0},
+		{"alive, and not everybody was heard", batch(at("a", 100)), Facts{Height: 100, Statuses: []Status{{}}, Unsure: true}, Resend, 0},
+		{"never signed, but the marker exists", batch(), Facts{Height: 50, Marked: true}, Wait, 0},
 		{"forked away", batch(at("a", 100)), Facts{Height: 60, Statuses: []Status{{}}}, Resend, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,6 +12,12 @@
 // process, in an earlier one or on a restored backup, the chain executes at most
 // one. That is why an expired variant may be signed again without asking.
 //
+// Once a marker has done its work for good it is closed, and its rent comes back
+// (see [Settler.reclaim]). From then on its history stands for it: nothing is signed
+// for a batch before every endpoint has said that nobody created its marker, and a
+// transaction that did, whoever sent it, is read and booked. So two oracles on one
+// epoch, a restored backup and a lost store ([Settler.Rebuild]) all end the same way.
+//
 // FINAL and the ledger's entries are one transaction of the store.
 //
 // What is to be done next is decided by [decide], a pure function of the batch

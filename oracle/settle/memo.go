@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // maxAttempts bounds what is remembered of a memo or a batch; beyond it the
@@ -63,20 +64,25 @@ func (s *Settler) sendMemo(ctx context.Context, tx Tx) error {
 	return err
 }
 
+// statusesAtOnce is how many signatures a cluster is asked for in one call.
+const statusesAtOnce = 256
+
+// statuses asks for all attempts, in groups.
 func (s *Settler) statuses(ctx context.Context, attempts []Tx) ([]Status, error) {
-	if len(attempts) == 0 {
-		return nil, nil
-	}
 	sigs := make([]string, len(attempts))
 	for i, a := range attempts {
 		sigs[i] = a.Signature
 	}
-	st, err := s.chain.Statuses(ctx, sigs)
-	if err != nil {
-		return nil, fmt.Errorf("settle: ask for signatures: %w", err)
+	var out []Status
+	for group := range slices.Chunk(sigs, statusesAtOnce) {
+		st, err := s.chain.Statuses(ctx, group)
+		if err != nil {
+			return nil, fmt.Errorf("settle: ask for signatures: %w", err)
+		}
+		if len(st) != len(group) {
+			return nil, fmt.Errorf("settle: the cluster answered for %d of %d signatures", len(st), len(group))
+		}
+		out = append(out, st...)
 	}
-	if len(st) != len(sigs) {
-		return nil, fmt.Errorf("settle: the cluster answered for %d of %d signatures", len(st), len(sigs))
-	}
-	return st, nil
+	return out, nil
 }

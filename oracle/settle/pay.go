@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"sync"
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
@@ -13,217 +13,357 @@ import (
 	"heliograph/poc"
 )
 
-// pay moves the open batches of an epoch on. It says how many are left, and why
-// nothing can be paid for now ("" if it can).
-func (s *Settler) pay(ctx context.Context, e Epoch, height uint64) (left int, stalled string, err error) {
-	open, err := s.openBatches(ctx, e.Epoch)
+// pass is one look at the batches of an epoch that are on their way.
+type pass struct {
+	*Settler
+	epoch  Epoch
+	height uint64
+	queue  *queue
+
+	mu      sync.Mutex
+	unsure  error  // why nothing was signed for some batches
+	stalled string // the last word on why nothing can be paid, "" if it can
+	refused string
+}
+
+// pay moves the open batches of an epoch on. It says how many are left. e is
+// changed only by what it says about why nothing moves.
+func (s *Settler) pay(ctx context.Context, e *Epoch, height uint64) (left int, err error) {
+	q, err := s.queueOf(ctx, *e)
 	if err != nil {
-		return 0, "", err
+		return 0, err
 	}
+	batches, err := s.load(ctx, e.Epoch, q.window(s.cfg.InFlight))
+	if err != nil {
+		return 0, err
+	}
+	p := &pass{Settler: s, epoch: *e, height: height, queue: q}
+	facts, err := p.ask(ctx, batches)
+	if err != nil {
+		return len(q.open), err
+	}
+	err = errors.Join(p.unsure, p.act(ctx, batches, facts))
+	e.Stalled, e.Refused = p.stalled, p.refused
+	return len(q.open), err
+}
+
+// act carries out what [decide] says about each batch.
+func (p *pass) act(ctx context.Context, batches []Batch, facts []Facts) error {
+	var sign, send []Batch
+	var land []landing
 	var errs []error
-	for _, b := range open[:min(len(open), s.cfg.InFlight)] {
-		why, err := s.stepBatch(ctx, b, height)
-		errs = append(errs, err)
-		if why != "" {
-			stalled = why
-			break // the others draw on the same funds
-		}
-	}
-	return len(open), stalled, errors.Join(errs...)
-}
-
-func (s *Settler) openBatches(ctx context.Context, e poc.Epoch) (open []Batch, err error) {
-	err = s.kv.View(ctx, func(tx store.Tx) error {
-		open = nil
-		return scan(tx, string(batchPrefix(e)), func(b Batch) {
-			if !b.Done() {
-				open = append(open, b)
+	for i, b := range batches {
+		action, index := decide(b, facts[i])
+		switch action {
+		case Finalize:
+			land = append(land, landing{batch: b, facts: facts[i], signature: b.Attempts[index].Signature, expect: b.Attempts[index].Recipients})
+		case Recover:
+			land = append(land, landing{batch: b, facts: facts[i], signature: facts[i].Foreign})
+		case HoldNow:
+			errs = append(errs, p.hold(ctx, b, b.Suspect))
+		case Sign:
+			sign = append(sign, b)
+		case Resend:
+			send = append(send, b)
+		case Wait:
+			if facts[i].Marked && len(b.Attempts) > 0 && facts[i].Height > b.Attempts[len(b.Attempts)-1].LastValid {
+				p.queue.last(b.Index)
+				p.stall(fmt.Sprintf("batch %d has its marker, but no endpoint shows the transaction: configure another RPC endpoint that keeps history", b.Index))
 			}
-		})
+		}
+	}
+	again, err := p.finish(ctx, land)
+	errs = append(errs, err)
+	if p.refused != "" {
+		return errors.Join(errs...)
+	}
+	errs = append(errs, p.sendAll(ctx, send), p.signAll(ctx, append(sign, again...)))
+	return errors.Join(errs...)
+}
+
+func (p *pass) stall(why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stalled = why
+}
+
+// ask collects the facts about batches: statuses in large groups, and markers
+// only of those batches of which the statuses do not tell enough.
+func (p *pass) ask(ctx context.Context, batches []Batch) ([]Facts, error) {
+	facts := make([]Facts, len(batches))
+	var txs []Tx
+	for _, b := range batches {
+		for _, a := range b.Attempts {
+			txs = append(txs, a.Tx)
+		}
+	}
+	statuses, err := p.statuses(ctx, txs)
+	if err != nil {
+		return nil, err
+	}
+	var unclear []int
+	for i := range batches {
+		b := &batches[i]
+		n := len(b.Attempts)
+		facts[i] = Facts{Height: p.height, Statuses: statuses[:n:n]}
+		statuses = statuses[n:]
+		clear := false
+		for j, st := range facts[i].Statuses {
+			clear = clear || st.Known && st.Err == ""
+			if st.Final && st.Err != "" {
+				b.Attempts[j].Dead = st.Err
+			}
+		}
+		if !clear || n > 0 && p.height > b.Attempts[n-1].LastValid {
+			unclear = append(unclear, i)
+		}
+	}
+	return facts, p.askMarkers(ctx, batches, facts, unclear)
+}
+
+// askMarkers looks for the markers of batches, and at who has touched them. A batch
+// that nothing was signed for is looked at too: it may have been paid by another
+// process, or before the store was lost, and its marker closed since.
+func (p *pass) askMarkers(ctx context.Context, batches []Batch, facts []Facts, which []int) error {
+	if len(which) == 0 {
+		return nil
+	}
+	markers := make([]Marker, len(which))
+	for n, i := range which {
+		markers[n] = Marker{batches[i].Epoch, batches[i].Index}
+	}
+	marks, err := p.chain.Marks(ctx, markers)
+	if err != nil {
+		return fmt.Errorf("settle: ask for markers of epoch %d: %w", p.epoch.Epoch, err)
+	}
+	if len(marks) != len(markers) {
+		return fmt.Errorf("settle: the cluster answered for %d of %d markers", len(marks), len(markers))
+	}
+	return p.parallel(len(which), func(n int) error {
+		b, f := batches[which[n]], &facts[which[n]]
+		var err error
+		f.Marked = marks[n].Exists
+		f.Signatures, err = p.chain.History(ctx, markers[n])
+		if err == nil {
+			f.Foreign, err = p.foreign(ctx, b, f.Signatures)
+		} else if sig, ferr := p.foreign(ctx, b, f.Signatures); ferr == nil {
+			f.Foreign = sig
+		}
+		if f.Unsure = err != nil; f.Unsure && f.Foreign == "" {
+			p.mu.Lock()
+			p.unsure = fmt.Errorf("settle: ask whether batch %d/%d was paid before: %w", b.Epoch, b.Index, err)
+			p.mu.Unlock()
+		}
+		return nil
 	})
-	return open, err
 }
 
-// stepBatch asks the cluster about a batch and does what [decide] says.
-func (s *Settler) stepBatch(ctx context.Context, b Batch, height uint64) (stalled string, err error) {
-	f := Facts{Height: height}
-	txs := make([]Tx, len(b.Attempts))
-	for i, a := range b.Attempts {
-		txs[i] = a.Tx
-	}
-	if f.Statuses, err = s.statuses(ctx, txs); err != nil {
-		return "", err
-	}
-	if len(b.Attempts) > 0 {
-		f.Marked, f.Signatures, err = s.chain.Marked(ctx, Marker{b.Epoch, b.Index})
-		if err != nil {
-			return "", fmt.Errorf("settle: ask for the marker of batch %d/%d: %w", b.Epoch, b.Index, err)
+// foreign looks for the transaction, none of ours, that created a marker. An error
+// says that there may be one.
+func (p *pass) foreign(ctx context.Context, b Batch, signatures []string) (string, error) {
+	for _, sig := range signatures {
+		if slices.ContainsFunc(b.Attempts, func(a Attempt) bool { return a.Signature == sig }) {
+			return "", nil
 		}
 	}
-	for i, st := range f.Statuses {
-		if st.Final && st.Err != "" {
-			b.Attempts[i].Dead = st.Err
+	var unsure error
+	for _, sig := range signatures {
+		if p.isStranger(sig) {
+			continue
+		}
+		_, err := p.chain.Landed(ctx, sig, Marker{b.Epoch, b.Index}, b.Payouts)
+		switch {
+		case errors.Is(err, ErrStranger):
+			p.addStranger(sig)
+		case err == nil || errors.Is(err, ErrForeign):
+			return sig, nil
+		default:
+			unsure = fmt.Errorf("settle: read transaction %s: %w", sig, err)
 		}
 	}
-	action, i := decide(b, f)
-	switch action {
-	case Finalize:
-		return "", s.finalize(ctx, b, i)
-	case HoldNow:
-		return "", s.hold(ctx, b, b.Suspect)
-	case Sign:
-		return s.signAndSend(ctx, b)
-	case Resend:
-		return s.send(ctx, b)
-	}
-	return "", nil
+	return "", unsure
 }
 
-// finalize books what the landed variant paid, in the same transaction that
-// makes the batch final.
-func (s *Settler) finalize(ctx context.Context, b Batch, i int) error {
-	landed := b.Attempts[i]
-	paid := ledger.Batch{Cause: fmt.Sprintf("pay/%d/%d", b.Epoch, b.Index)}
-	for _, r := range landed.Recipients {
-		p := b.Payouts[r]
-		paid.Entries = append(paid.Entries,
-			ledger.Entry{Account: ledger.Owed(p.Wallet), Debit: p.Amount},
-			ledger.Entry{Account: ledger.Paid(p.Wallet), Credit: p.Amount})
+// parallel calls f for 0 to n-1, at most cfg.Workers at a time, and joins the errors.
+func (s *Settler) parallel(n int, f func(int) error) error {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	turn := make(chan struct{}, s.cfg.Workers)
+	for i := range n {
+		turn <- struct{}{}
+		wg.Go(func() {
+			errs[i] = f(i)
+			<-turn
+		})
 	}
-	return s.kv.Update(ctx, func(tx store.Tx) error {
-		next := b
-		next.Final, next.Landed, next.Suspect = true, landed.Signature, nil
-		for r, why := range b.Suspect {
-			if !slices.Contains(landed.Recipients, r) {
-				if err := holdOne(tx, &next, r, why); err != nil {
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// signAll checks recipients and funds, signs the next variants, persists them and
+// sends them, in this order.
+func (p *pass) signAll(ctx context.Context, batches []Batch) error {
+	if len(batches) == 0 {
+		return nil
+	}
+	ready, err := p.payable(ctx, batches)
+	if err != nil || len(ready) == 0 {
+		return err
+	}
+	if ready, err = p.affordable(ctx, ready); err != nil || len(ready) == 0 {
+		return err
+	}
+	hash, err := p.chain.Blockhash(ctx)
+	if err != nil {
+		return fmt.Errorf("settle: ask for a blockhash: %w", err)
+	}
+	signed := make([]Batch, len(ready))
+	signErr := p.parallel(len(ready), func(i int) (err error) {
+		signed[i], err = p.sign(ctx, ready[i], hash)
+		return err
+	})
+	signed = slices.DeleteFunc(signed, func(b Batch) bool { return len(b.Attempts) == 0 })
+	for group := range slices.Chunk(signed, batchesPerTransaction) {
+		err := p.kv.Update(ctx, func(tx store.Tx) error {
+			for _, b := range group {
+				if err := putBatch(tx, b); err != nil {
 					return err
 				}
 			}
+			return nil
+		})
+		if err != nil {
+			return errors.Join(signErr, fmt.Errorf("settle: persist signed batches: %w", err))
 		}
-		if err := ledger.PostTx(tx, paid); err != nil {
-			return err
+		if err := p.sendAll(ctx, group); err != nil {
+			return errors.Join(signErr, err)
 		}
-		return put(tx, batchKey(b.Epoch, b.Index), next)
-	})
-}
-
-// hold takes recipients out of the batch. Every variant that contains them is
-// dead when it is called.
-func (s *Settler) hold(ctx context.Context, b Batch, who map[int]string) error {
-	return s.kv.Update(ctx, func(tx store.Tx) error {
-		next := b
-		next.Suspect, next.Attempts = nil, nil
-		for _, i := range slices.Sorted(maps.Keys(who)) {
-			if err := holdOne(tx, &next, i, who[i]); err != nil {
-				return err
-			}
-		}
-		return put(tx, batchKey(b.Epoch, b.Index), next)
-	})
-}
-
-func holdOne(tx store.Tx, b *Batch, i int, why string) error {
-	if _, held := b.Held[i]; held {
-		return nil
 	}
-	held := maps.Clone(b.Held)
-	if held == nil {
-		held = map[int]string{}
-	}
-	held[i] = why
-	b.Held = held
-	p := b.Payouts[i]
-	cause := fmt.Sprintf("hold/%d/%d/%d", b.Epoch, b.Index, i)
-	return ledger.PostTx(tx, ledger.Move(cause, ledger.Owed(p.Wallet), ledger.Held(p.Wallet), p.Amount))
+	return signErr
 }
 
-// signAndSend checks recipients and funds, signs the next variant, persists it
-// and sends it, in this order.
-func (s *Settler) signAndSend(ctx context.Context, b Batch) (stalled string, err error) {
+// sign adds one variant to a batch. It returns a batch without attempts when the
+// signer did not sign.
+func (p *pass) sign(ctx context.Context, b Batch, hash Blockhash) (Batch, error) {
 	live := b.Live()
-	wallets := make([]poc.Wallet, len(live))
-	var sum ledger.Amount
-	for i, r := range live {
-		wallets[i] = b.Payouts[r].Wallet
-		if sum, err = sum.Add(b.Payouts[r].Amount); err != nil {
-			return "", err
-		}
-	}
-	problems, err := s.chain.Payable(ctx, wallets)
-	if err != nil {
-		return "", fmt.Errorf("settle: check recipients: %w", err)
-	}
-	bad := map[int]string{}
-	for i, why := range problems {
-		if why != "" {
-			bad[live[i]] = why
-		}
-	}
-	if len(bad) > 0 {
-		return "", s.hold(ctx, b, bad) // every earlier variant is dead, or decide would not have said Sign
-	}
-	if why, err := s.funds(ctx, sum); why != "" || err != nil {
-		return why, err
-	}
-	hash, err := s.chain.Blockhash(ctx)
-	if err != nil {
-		return "", fmt.Errorf("settle: ask for a blockhash: %w", err)
-	}
 	to := make([]reward.Payout, len(live))
 	for i, r := range live {
 		to[i] = b.Payouts[r]
 	}
-	tx, err := s.signer.Payout(ctx, Marker{b.Epoch, b.Index}, to, hash, len(b.Attempts))
+	m := Marker{b.Epoch, b.Index}
+	units, err := p.chain.Units(ctx, m, to)
 	if err != nil {
-		return "", fmt.Errorf("settle: sign batch %d/%d: %w", b.Epoch, b.Index, err)
+		p.log.Debug("compute was not measured", "epoch", b.Epoch, "batch", b.Index, "error", err)
 	}
-	b.Attempts = append(b.Attempts, Attempt{Tx: tx, Recipients: live})
+	hash.Units = units
+	tx, err := p.signer.Payout(ctx, m, to, hash, len(b.Attempts))
+	var no *NoSignature
+	if errors.As(err, &no) {
+		p.stall(signerStalled + no.Why)
+		return Batch{}, nil
+	}
+	if err != nil {
+		return Batch{}, fmt.Errorf("settle: sign batch %d/%d: %w", b.Epoch, b.Index, err)
+	}
+	b.Attempts = append(slices.Clone(b.Attempts), Attempt{Tx: tx, Recipients: live})
 	if len(b.Attempts) > maxAttempts {
 		b.Attempts = b.Attempts[1:]
 	}
-	if err := s.save(ctx, batchKey(b.Epoch, b.Index), b); err != nil {
-		return "", err
+	b.Expiry = max(b.Expiry, tx.LastValid)
+	return b, nil
+}
+
+// payable returns the batches whose recipients can all be paid and holds those who
+// cannot: every earlier variant of these batches is dead, or decide would not have
+// said Sign, and if one is not, the marker lets only one variant through.
+func (p *pass) payable(ctx context.Context, batches []Batch) (ready []Batch, err error) {
+	var wallets []poc.Wallet
+	for _, b := range batches {
+		for _, r := range b.Live() {
+			wallets = append(wallets, b.Payouts[r].Wallet)
+		}
 	}
-	return s.send(ctx, b)
+	problems, err := p.chain.Payable(ctx, wallets)
+	if err != nil {
+		return nil, fmt.Errorf("settle: check recipients: %w", err)
+	}
+	if len(problems) != len(wallets) {
+		return nil, fmt.Errorf("settle: the cluster answered for %d of %d recipients", len(problems), len(wallets))
+	}
+	var errs []error
+	for _, b := range batches {
+		bad := map[int]string{}
+		live := b.Live()
+		for i, r := range live {
+			if problems[i] != "" {
+				bad[r] = problems[i]
+			}
+		}
+		problems = problems[len(live):]
+		if len(bad) > 0 {
+			errs = append(errs, p.hold(ctx, b, bad))
+			continue
+		}
+		ready = append(ready, b)
+	}
+	return ready, errors.Join(errs...)
 }
 
 // feeReserve is what the fee payer must hold for one batch: the marker's rent
 // and the fee, with room for a few attempts.
 const feeReserve = 3_000_000
 
-func (s *Settler) funds(ctx context.Context, sum ledger.Amount) (stalled string, err error) {
-	tokens, lamports, err := s.chain.Funds(ctx)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("settle: ask for funds: %w", err)
-	case tokens < sum:
-		return fmt.Sprintf("the treasury can spend %d, the next batch needs %d: fund it or raise the allowance", tokens, sum), nil
-	case lamports < feeReserve:
-		return fmt.Sprintf("the fee payer has %d lamports, a batch needs up to %d: send it SOL", lamports, uint64(feeReserve)), nil
+// affordable returns the batches that the treasury and the fee payer can pay now.
+func (p *pass) affordable(ctx context.Context, batches []Batch) (ready []Batch, err error) {
+	tokens, lamports, err := p.chain.Funds(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("settle: ask for funds: %w", err)
 	}
-	return "", nil
+	for _, b := range batches {
+		sum := ledger.Amount(0)
+		for _, r := range b.Live() {
+			if sum, err = sum.Add(b.Payouts[r].Amount); err != nil {
+				return nil, err
+			}
+		}
+		switch {
+		case tokens < sum:
+			p.stall(fmt.Sprintf("the treasury can spend %d, the next batch needs %d: fund it or raise the allowance", tokens, sum))
+			return ready, nil
+		case lamports < feeReserve:
+			p.stall(fmt.Sprintf("the fee payer has %d lamports left, a batch needs up to %d: send it SOL", lamports, uint64(feeReserve)))
+			return ready, nil
+		}
+		tokens, lamports = tokens-sum, lamports-feeReserve
+		ready = append(ready, b)
+	}
+	return ready, nil
+}
+
+func (p *pass) sendAll(ctx context.Context, batches []Batch) error {
+	return p.parallel(len(batches), func(i int) error { return p.send(ctx, batches[i]) })
 }
 
 // send hands the newest variant over and sorts a refusal.
-func (s *Settler) send(ctx context.Context, b Batch) (stalled string, err error) {
+func (p *pass) send(ctx context.Context, b Batch) error {
 	last := b.Attempts[len(b.Attempts)-1]
-	err = s.chain.Send(ctx, last.Tx)
+	err := p.chain.Send(ctx, last.Tx)
 	var r *Rejected
 	if !errors.As(err, &r) {
-		return "", err
+		return err
 	}
-	s.log.Debug("batch was refused", "epoch", b.Epoch, "batch", b.Index, "detail", r.Detail)
+	p.log.Debug("batch was refused", "epoch", b.Epoch, "batch", b.Index, "detail", r.Detail)
 	switch r.Cause {
 	case CauseFunds:
-		return "the treasury or the fee payer ran dry: " + r.Detail, nil
+		p.stall("the treasury or the fee payer ran dry: " + r.Detail + ": fund it, or raise the allowance")
 	case CauseRecipient:
 		if r.Recipient < 0 || r.Recipient >= len(last.Recipients) {
-			return "", r
+			return r
 		}
 		b.Suspect = map[int]string{last.Recipients[r.Recipient]: r.Detail}
-		return "", s.save(ctx, batchKey(b.Epoch, b.Index), b)
+		return p.kv.Update(ctx, func(tx store.Tx) error { return putBatch(tx, b) })
 	case CauseOther:
-		return "", r
+		return r
 	}
-	return "", nil // landed already, or expired: the next round sees it
+	return nil // landed already, or expired: the next round sees it
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
@@ -43,56 +44,63 @@ const batchesPerTransaction = 500
 // idempotent: the same list again is a no-op, another one is [ErrConflict].
 // What each wallet is owed must be in the ledger already.
 func (s *Settler) Freeze(ctx context.Context, l List) error {
-	total := ledger.Amount(0)
-	for i, p := range l.Payouts {
-		var err error
-		if total, err = total.Add(p.Amount); err != nil {
-			return fmt.Errorf("settle: freeze epoch %d: %w", l.Epoch, err)
-		}
-		if p.Amount == 0 {
-			return fmt.Errorf("settle: freeze epoch %d: payout %d is zero", l.Epoch, i)
-		}
+	return s.freeze(ctx, l, func(*plan) error { return nil })
+}
+
+// freeze plans an epoch that is new and persists the plan after amend saw it.
+func (s *Settler) freeze(ctx context.Context, l List, amend func(*plan) error) error {
+	p, err := s.plan(l)
+	if err != nil {
+		return err
 	}
-	rec := Epoch{
-		Epoch: l.Epoch, State: Frozen, Root: l.Root, ListHash: l.ListHash, Total: total, Count: len(l.Payouts),
-		Identity: s.signer.Identity(), Rules: l.Rules, Secret: l.Secret,
-		Commit: Memo{Text: CommitText(l.Epoch, len(l.Payouts), total, l.Root, l.ListHash)},
-	}
-	size := s.signer.MaxRecipients()
-	rec.Batches = uint32((len(l.Payouts) + size - 1) / size)
 	done := false
-	err := s.kv.View(ctx, func(tx store.Tx) error {
+	err = s.kv.View(ctx, func(tx store.Tx) error {
 		var old Epoch
 		found, err := get(tx, epochKey(l.Epoch), &old)
 		done = found
-		if found && (old.Commit.Text != rec.Commit.Text || old.Secret != rec.Secret) {
-			return fmt.Errorf("%w: epoch %d: have %q, got %q", ErrConflict, l.Epoch, old.Commit.Text, rec.Commit.Text)
+		if found && (old.Commit.Text != p.epoch.Commit.Text || old.Secret != l.Secret) {
+			return fmt.Errorf("%w: epoch %d: have %q, got %q", ErrConflict, l.Epoch, old.Commit.Text, p.epoch.Commit.Text)
 		}
 		return err
 	})
 	if err != nil || done {
 		return err
 	}
-	// The batches first, the epoch last: an epoch that is there is complete.
-	for from := uint32(0); from < rec.Batches; from += batchesPerTransaction {
-		err := s.kv.Update(ctx, func(tx store.Tx) error {
-			for b := from; b < min(from+batchesPerTransaction, rec.Batches); b++ {
-				lo, hi := int(b)*size, min(int(b+1)*size, len(l.Payouts))
-				if err := put(tx, batchKey(l.Epoch, b), Batch{Epoch: l.Epoch, Index: b, Payouts: l.Payouts[lo:hi]}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	if err := amend(&p); err != nil {
+		return err
 	}
-	if err := s.kv.Update(ctx, func(tx store.Tx) error { return put(tx, epochKey(l.Epoch), rec) }); err != nil {
+	if err := p.write(ctx, s.kv); err != nil {
 		return err
 	}
 	s.poke()
 	return nil
+}
+
+// plan checks a list and cuts it into batches.
+func (s *Settler) plan(l List) (p plan, err error) {
+	total := ledger.Amount(0)
+	seen := make(map[poc.Wallet]bool, len(l.Payouts))
+	for i, to := range l.Payouts {
+		if total, err = total.Add(to.Amount); err != nil {
+			return p, fmt.Errorf("settle: freeze epoch %d: %w", l.Epoch, err)
+		}
+		if to.Amount == 0 {
+			return p, fmt.Errorf("settle: freeze epoch %d: payout %d is zero", l.Epoch, i)
+		}
+		if seen[to.Wallet] {
+			return p, fmt.Errorf("settle: freeze epoch %d: payout %d names a wallet for the second time: add its amounts up", l.Epoch, i)
+		}
+		seen[to.Wallet] = true
+	}
+	p.epoch = Epoch{
+		Epoch: l.Epoch, State: Frozen, Root: l.Root, ListHash: l.ListHash, Total: total, Count: len(l.Payouts),
+		Identity: s.signer.Identity(), Rules: l.Rules, Secret: l.Secret,
+		Commit: Memo{Text: CommitText(l.Epoch, len(l.Payouts), total, l.Root, l.ListHash)},
+	}
+	for part := range slices.Chunk(l.Payouts, s.signer.MaxRecipients()) {
+		p.batches = append(p.batches, Batch{Epoch: l.Epoch, Index: uint32(len(p.batches)), Payouts: part})
+	}
+	return p, nil
 }
 
 // Commit asks for the memo that commits to an epoch's secret. It is idempotent.

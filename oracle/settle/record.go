@@ -45,8 +45,16 @@ type Epoch struct {
 	Rules    string        `json:"rules"`
 	Commit   Memo          `json:"commit"`
 	Close    Memo          `json:"close"`
-	Stalled  string        `json:"stalled,omitempty"` // why nothing moves, and what to do
-	Secret   poc.Secret    `json:"secret"`
+	// Stalled says why nothing moves for now, and what to do about it. It is tried
+	// again with every look at the chain.
+	Stalled string `json:"stalled,omitempty"`
+	// Refused says why nothing is paid until a person has looked, and what to do.
+	Refused string `json:"refused,omitempty"`
+	// ClosedAt is the finalized height at which the epoch was found closed.
+	ClosedAt uint64 `json:"closed_at,omitempty"`
+	// Reclaimed is the number of batches, from the first on, whose markers are gone.
+	Reclaimed uint32     `json:"reclaimed,omitempty"`
+	Secret    poc.Secret `json:"secret"`
 }
 
 // Attempt is one signed variant of a batch.
@@ -63,10 +71,12 @@ type Batch struct {
 	Payouts  []reward.Payout `json:"payouts"`
 	Held     map[int]string  `json:"held,omitempty"`  // index -> why
 	Moved    map[int]uint32  `json:"moved,omitempty"` // index -> the later batch that pays it after all
+	Moves    map[int]int     `json:"moves,omitempty"` // index -> how often it was held or released
 	Attempts []Attempt       `json:"attempts,omitempty"`
 	Final    bool            `json:"final,omitempty"`
 	Landed   string          `json:"landed,omitempty"`  // signature of the variant that did
 	Suspect  map[int]string  `json:"suspect,omitempty"` // refused in simulation; held once older variants are dead
+	Expiry   uint64          `json:"expiry,omitempty"`  // greatest last valid height of all variants ever signed
 }
 
 // Live are the indices of recipients that are to be paid.
@@ -85,6 +95,8 @@ func (b Batch) Live() (live []int) {
 func (b Batch) Done() bool { return b.Final || len(b.Live()) == 0 && len(b.Attempts) == 0 }
 
 // Keys: "s/e/"+epoch, "s/p/"+epoch+batch, "s/c/"+epoch; numbers big-endian.
+// "s/h/"+epoch+batch, without a value, is there for batches that are done and hold
+// somebody, so that they are found without reading all others.
 func epochKey(e poc.Epoch) []byte { return binary.BigEndian.AppendUint32([]byte("s/e/"), uint32(e)) }
 func batchPrefix(e poc.Epoch) []byte {
 	return binary.BigEndian.AppendUint32([]byte("s/p/"), uint32(e))
@@ -92,6 +104,27 @@ func batchPrefix(e poc.Epoch) []byte {
 func batchKey(e poc.Epoch, b uint32) []byte { return binary.BigEndian.AppendUint32(batchPrefix(e), b) }
 func commitKey(e poc.Epoch) []byte {
 	return binary.BigEndian.AppendUint32([]byte("s/c/"), uint32(e))
+}
+
+func heldKey(e poc.Epoch, b uint32) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("s/h/"), uint32(e)), b)
+}
+
+// putBatch writes a batch and its entry among those that hold somebody.
+func putBatch(tx store.Tx, b Batch) error {
+	key := heldKey(b.Epoch, b.Index)
+	switch {
+	case !b.Done():
+	case len(b.Held) > 0:
+		if err := tx.Put(key, nil); err != nil {
+			return err
+		}
+	default:
+		if err := tx.Delete(key); err != nil {
+			return err
+		}
+	}
+	return put(tx, batchKey(b.Epoch, b.Index), b)
 }
 
 // commitment is the record of a seed commitment.

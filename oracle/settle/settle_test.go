@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"heliograph/oracle/ledger"
@@ -17,14 +18,12 @@ import (
 
 // bench is a settler on a model cluster, driven round by round.
 type bench struct {
-	t       *testing.T
-	kv      store.KV
-	book    *ledger.Book
-	chain   *cluster
-	s       *Settler
-	n       uint64
-	checked bool
-	round   int
+	t     *testing.T
+	kv    store.KV
+	book  *ledger.Book
+	chain *cluster
+	s     *Settler
+	n     atomic.Uint64
 }
 
 func newBench(t *testing.T, seed uint64) *bench {
@@ -36,8 +35,7 @@ func newBench(t *testing.T, seed uint64) *bench {
 
 // restart makes a new settler on the same disk, as after a crash.
 func (b *bench) restart(kv store.KV) {
-	b.checked = false
-	b.s = New(Config{KV: kv, Chain: b.chain, Signer: signer{"hot", &b.n}, HeldEvery: 10, Log: slog.New(slog.DiscardHandler)})
+	b.s = New(Config{KV: kv, Chain: b.chain, Signer: signer{id: "hot", n: &b.n}, HeldEvery: 10, ReclaimAfter: 300, Log: slog.New(slog.DiscardHandler)})
 }
 
 func payouts(n int) (out []reward.Payout) {
@@ -65,8 +63,7 @@ func (b *bench) freeze(e poc.Epoch, list []reward.Payout) {
 func (b *bench) run(limit int) error {
 	var last error
 	for range limit {
-		last = b.s.round(b.t.Context(), &b.checked, b.round)
-		b.round++
+		last = b.s.Step(b.t.Context())
 		b.chain.advance(3)
 		open := 0
 		es, err := b.s.Epochs(b.t.Context())
@@ -176,8 +173,7 @@ func TestFaults(t *testing.T) {
 			b.freeze(1, payouts(10))
 			b.freeze(2, payouts(7))
 			for i := 0; i < 40; i++ {
-				_ = b.s.round(t.Context(), &b.checked, b.round)
-				b.round++
+				_ = b.s.Step(t.Context())
 				b.chain.advance(uint64(1 + b.chain.rnd.IntN(80)))
 				if b.chain.rnd.IntN(4) == 0 {
 					b.restart(b.kv)
@@ -217,7 +213,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 		b.freeze(1, payouts(7))
 		f := &failKV{b.kv, n}
 		b.restart(f)
-		for r := 0; r < 200 && b.s.round(t.Context(), &b.checked, b.round) == nil; r++ {
+		for r := 0; r < 200 && b.s.Step(t.Context()) == nil; r++ {
 			b.chain.advance(5)
 		}
 		b.restart(b.kv)
@@ -253,8 +249,7 @@ func TestHeldRecipientsArePaidLater(t *testing.T) {
 		clear(b.chain.frozen)
 		clear(b.chain.quietly)
 		for range 200 {
-			_ = b.s.round(t.Context(), &b.checked, b.round)
-			b.round++
+			_ = b.s.Step(t.Context())
 			b.chain.advance(3)
 		}
 		b.check(sums(list))
@@ -314,7 +309,7 @@ func TestRefusesTheWrongClusterAndKey(t *testing.T) {
 
 	b = newBench(t, 1)
 	b.freeze(1, payouts(2))
-	b.s.signer = signer{"another key", &b.n}
+	b.s.signer = signer{id: "another key", n: &b.n}
 	_ = b.run(20)
 	if rec, _ := b.s.Epoch(t.Context(), 1); rec.State != Frozen || !strings.Contains(rec.Stalled, "another key") {
 		t.Errorf("with another key: %s, %q", rec.State, rec.Stalled)

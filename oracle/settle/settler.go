@@ -20,12 +20,22 @@ type Config struct {
 	Genesis string        // genesis hash of the cluster that is meant, base58; "" adopts the first one seen
 	Poll    time.Duration // between two looks at the chain; 0 = 2 s
 	Backoff time.Duration // longest pause after errors; 0 = 1 min
-	// InFlight bounds the batches that are on their way at once; 0 = 16.
+	// InFlight bounds the batches that are on their way at once, at most 256; 0 = 32.
 	InFlight int
+	// Workers bounds the calls to chain and signer at one time; 0 = 8.
+	Workers int
+	// ReclaimAfter is how many finalized blocks after an epoch was closed, and after
+	// the last variant of a batch expired, its marker is closed; 0 = never. Below
+	// MinReclaimAfter it is raised to that.
+	ReclaimAfter uint64
 	// HeldEvery is how many polls pass between two looks at held recipients; 0 = 150.
 	HeldEvery int
 	Log       *slog.Logger
 }
+
+// MinReclaimAfter is the shortest wait before markers are closed: twice the life of
+// a blockhash.
+const MinReclaimAfter = 300
 
 // Settler carries frozen epochs to the chain. Its methods are safe for
 // concurrent use; Run must run once.
@@ -37,8 +47,16 @@ type Settler struct {
 	log    *slog.Logger
 	wake   chan struct{}
 
-	mu      sync.Mutex
-	lastErr string
+	// Of the goroutine that runs rounds:
+	rounds   int
+	checked  bool
+	queues   map[poc.Epoch]*queue
+	heldFrom []byte // where the next look at held recipients begins
+
+	mu        sync.Mutex
+	lastErr   string
+	strangers map[string]bool    // transactions that touched a marker and did not create it
+	known     map[poc.Epoch]bool // epochs whose list the signer has taken
 }
 
 // New makes a settler on what lies in the store.
@@ -50,12 +68,38 @@ func New(cfg Config) *Settler {
 		cfg.Backoff = time.Minute
 	}
 	if cfg.InFlight == 0 {
-		cfg.InFlight = 16
+		cfg.InFlight = 32
+	}
+	cfg.InFlight = min(cfg.InFlight, statusesAtOnce)
+	if cfg.Workers == 0 {
+		cfg.Workers = 8
+	}
+	if cfg.ReclaimAfter > 0 {
+		cfg.ReclaimAfter = max(cfg.ReclaimAfter, MinReclaimAfter)
 	}
 	if cfg.HeldEvery == 0 {
 		cfg.HeldEvery = 150
 	}
-	return &Settler{cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1)}
+	return &Settler{cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1),
+		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, strangers: map[string]bool{}}
+}
+
+// maxStrangers bounds the memory of transactions that concern no payout.
+const maxStrangers = 100_000
+
+func (s *Settler) isStranger(signature string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.strangers[signature]
+}
+
+func (s *Settler) addStranger(signature string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.strangers) >= maxStrangers {
+		clear(s.strangers)
+	}
+	s.strangers[signature] = true
 }
 
 func (s *Settler) poke() {
@@ -93,10 +137,8 @@ func (s *Settler) CheckCluster(ctx context.Context) error {
 // for errors of the store: after those, start-up decides.
 func (s *Settler) Run(ctx context.Context) error {
 	pause := s.cfg.Poll
-	checked, round := false, 0
 	for {
-		err := s.round(ctx, &checked, round)
-		round++
+		err := s.Step(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -108,7 +150,6 @@ func (s *Settler) Run(ctx context.Context) error {
 		default:
 			pause = s.cfg.Poll
 		}
-		s.note(err)
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -137,20 +178,32 @@ func (s *Settler) LastError() string {
 	return s.lastErr
 }
 
-// round looks once at everything that is not finished.
-func (s *Settler) round(ctx context.Context, checked *bool, round int) error {
-	if !*checked {
+// Step looks once at everything that is not finished and moves it on. [Settler.Run]
+// calls it again and again; who drives a settler by hand calls one of the two.
+func (s *Settler) Step(ctx context.Context) error {
+	err := s.step(ctx)
+	s.note(err)
+	return err
+}
+
+func (s *Settler) step(ctx context.Context) error {
+	if !s.checked {
 		if err := s.CheckCluster(ctx); err != nil {
 			return err
 		}
-		*checked = true
+		s.checked = true
+	}
+	if why, err := s.Paused(ctx); err != nil || why != "" {
+		return err
 	}
 	todo, err := s.unfinished(ctx)
 	if err != nil {
 		return err
 	}
-	held := round%s.cfg.HeldEvery == s.cfg.HeldEvery-1
-	if len(todo.commits)+len(todo.epochs) == 0 && !held {
+	now := s.rounds
+	s.rounds++
+	seldom := now%s.cfg.HeldEvery == s.cfg.HeldEvery-1
+	if len(todo.commits)+len(todo.epochs) == 0 && !seldom {
 		return nil
 	}
 	height, err := s.chain.Height(ctx)
@@ -162,10 +215,17 @@ func (s *Settler) round(ctx context.Context, checked *bool, round int) error {
 		errs = append(errs, s.stepCommitment(ctx, c, height))
 	}
 	for _, e := range todo.epochs {
-		errs = append(errs, s.stepEpoch(ctx, e, height))
+		err := s.register(ctx, e)
+		if err == nil {
+			err = s.stepEpoch(ctx, e, height)
+		}
+		errs = append(errs, s.unsigned(ctx, e.Epoch, err))
 	}
-	if held {
+	if seldom {
 		errs = append(errs, s.retryHeld(ctx))
+		for _, e := range todo.reclaims {
+			errs = append(errs, s.reclaim(ctx, e, height))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -173,6 +233,8 @@ func (s *Settler) round(ctx context.Context, checked *bool, round int) error {
 type work struct {
 	commits []commitment
 	epochs  []Epoch
+	// reclaims are closed epochs whose markers may still exist.
+	reclaims []Epoch
 }
 
 // unfinished reads what is open. Both kinds are few: they are closed for good
@@ -188,8 +250,11 @@ func (s *Settler) unfinished(ctx context.Context) (w work, err error) {
 			return err
 		}
 		return scan(tx, "s/e/", func(e Epoch) {
-			if e.State != Closed {
+			switch {
+			case e.State != Closed:
 				w.epochs = append(w.epochs, e)
+			case e.Reclaimed < e.Batches:
+				w.reclaims = append(w.reclaims, e)
 			}
 		})
 	})
@@ -218,15 +283,14 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 		e.State = Committed
 		return save()
 	case Committed:
-		left, stalled, err := s.pay(ctx, e, height)
-		if err != nil {
+		was := e
+		left, err := s.pay(ctx, &e, height)
+		if was.Stalled != e.Stalled || was.Refused != e.Refused {
+			s.complain(e)
+			err = errors.Join(err, save())
+		}
+		if err != nil || left > 0 {
 			return err
-		}
-		if stalled != e.Stalled {
-			return s.stall(&e, stalled, save)
-		}
-		if left > 0 {
-			return nil
 		}
 		paid, _, held, err := s.sums(ctx, e.Epoch)
 		if err != nil {
@@ -238,7 +302,8 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 		if err := s.stepMemo(ctx, &e.Close, height, save); err != nil || !e.Close.Final {
 			return err
 		}
-		e.State = Closed
+		e.State, e.ClosedAt = Closed, height
+		delete(s.queues, e.Epoch)
 		s.log.Info("epoch is settled", "epoch", e.Epoch, "recipients", e.Count, "total", e.Total)
 		return save()
 	}
@@ -252,10 +317,20 @@ func (s *Settler) stall(e *Epoch, why string, save func() error) error {
 		return nil
 	}
 	e.Stalled = why
-	if why != "" {
-		s.log.Error("settlement is stalled", "epoch", e.Epoch, "cause", why)
-	}
+	s.complain(*e)
 	return save()
+}
+
+// complain tells the log why an epoch does not move.
+func (s *Settler) complain(e Epoch) {
+	switch {
+	case e.Refused != "":
+		s.log.Error("settlement is refused", "epoch", e.Epoch, "cause", e.Refused)
+	case e.Stalled != "":
+		s.log.Error("settlement is stalled", "epoch", e.Epoch, "cause", e.Stalled)
+	default:
+		s.log.Info("settlement goes on", "epoch", e.Epoch)
+	}
 }
 
 func scan[T any](tx store.Tx, prefix string, yield func(T)) error {

@@ -33,6 +33,7 @@ func BundleOf(ctx context.Context, src Source, rec epoch.Record) (epoch.Bundle, 
 		return epoch.Bundle{}, err
 	default:
 		b.Memos.Commit, b.Memos.Close = st.Commit.Signature, st.Close.Signature
+		b.Payments = &epoch.Payments{Identity: st.Identity, Batches: st.Batches}
 	}
 	return b, nil
 }

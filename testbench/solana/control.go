@@ -102,10 +102,45 @@ type Account struct {
 
 // SetAccount overwrites an account without a transaction.
 func (c *Control) SetAccount(ctx context.Context, key solana.PublicKey, a Account) error {
-	return c.call(ctx, controlPath, nil, "x_setAccount", key, map[string]any{
+	return c.call(ctx, controlPath, nil, "x_setAccount", key, a.wire())
+}
+
+func (a Account) wire() map[string]any {
+	return map[string]any{
 		"lamports": a.Lamports, "owner": a.Owner, "executable": a.Executable,
 		"data": base64.StdEncoding.EncodeToString(a.Data),
-	})
+	}
+}
+
+// maxBatch is how many calls the server takes in one request.
+const maxBatch = 100
+
+// SetAccounts overwrites up to 100 accounts with one request.
+func (c *Control) SetAccounts(ctx context.Context, accounts map[solana.PublicKey]Account) error {
+	if len(accounts) > maxBatch {
+		return fmt.Errorf("solanavm: set accounts: %d, at most %d", len(accounts), maxBatch)
+	}
+	var calls []any
+	for key, a := range accounts {
+		calls = append(calls, map[string]any{"jsonrpc": "2.0", "id": len(calls), "method": "x_setAccount", "params": []any{key, a.wire()}})
+	}
+	raw, _, err := c.post(ctx, controlPath, calls)
+	if err != nil {
+		return fmt.Errorf("solanavm: set accounts: %w", err)
+	}
+	var answers []answer
+	if err := json.Unmarshal(raw, &answers); err != nil {
+		return fmt.Errorf("solanavm: set accounts: answer %.200q: %w", raw, err)
+	}
+	for _, a := range answers {
+		if a.Error != nil {
+			return fmt.Errorf("solanavm: set accounts: %s (code %d)", a.Error.Message, a.Error.Code)
+		}
+	}
+	if len(answers) != len(calls) {
+		return fmt.Errorf("solanavm: set accounts: %d answers to %d calls", len(answers), len(calls))
+	}
+	return nil
 }
 
 // LoadProgram installs an SBF program (an ELF file of at most 10 MB).
@@ -119,45 +154,57 @@ func (c *Control) Save(ctx context.Context) error { return c.call(ctx, "/", nil,
 // controlPath accepts larger bodies than a node does.
 const controlPath = "/control"
 
+// answer is a JSON-RPC answer.
+type answer struct {
+	Result json.RawMessage `json:"result"`
+	Error  *struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// post sends a JSON body and returns that of the answer and its HTTP status.
+func (c *Control) post(ctx context.Context, path string, body any) ([]byte, int, error) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(text))
+	if err != nil {
+		return nil, 0, err
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return nil, 0, fmt.Errorf("read answer: %w", err)
+	}
+	return raw, res.StatusCode, nil
+}
+
 // call does one JSON-RPC exchange; into may be nil.
 func (c *Control) call(ctx context.Context, path string, into any, method string, params ...any) error {
 	if params == nil {
 		params = []any{}
 	}
-	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+	raw, status, err := c.post(ctx, path, map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 	if err != nil {
 		return fmt.Errorf("solanavm: %s: %w", method, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("solanavm: %s: %w", method, err)
+	var got answer
+	if err := json.Unmarshal(raw, &got); err != nil {
+		return fmt.Errorf("solanavm: %s: HTTP status %d: answer %.200q: %w", method, status, raw, err)
 	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("solanavm: %s: %w", method, err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("solanavm: %s: read answer: %w", method, err)
-	}
-	var answer struct {
-		Result json.RawMessage `json:"result"`
-		Error  *struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return fmt.Errorf("solanavm: %s: HTTP status %d: answer %.200q: %w", method, res.StatusCode, raw, err)
-	}
-	if answer.Error != nil {
-		return fmt.Errorf("solanavm: %s: %s (code %d)", method, answer.Error.Message, answer.Error.Code)
+	if got.Error != nil {
+		return fmt.Errorf("solanavm: %s: %s (code %d)", method, got.Error.Message, got.Error.Code)
 	}
 	if into == nil {
 		return nil
 	}
-	if err := json.Unmarshal(answer.Result, into); err != nil {
+	if err := json.Unmarshal(got.Result, into); err != nil {
 		return fmt.Errorf("solanavm: %s: result: %w", method, err)
 	}
 	return nil

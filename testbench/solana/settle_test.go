@@ -49,7 +49,7 @@ func newPayday(t *testing.T, vm *VM, recipients []solana.PublicKey) *payday {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := hsolana.Dial(ctx, hsolana.Config{Endpoint: vm.URL(), Hot: hot, Mint: stage.Mint})
+	client, err := hsolana.Dial(ctx, hsolana.Config{Endpoint: vm.URL(), Hot: hsolana.NewFileKey(hot), Mint: stage.Mint})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestWrongClusterIsRefused(t *testing.T) {
 	if !errors.Is(err, settle.ErrWrongCluster) || !strings.Contains(err.Error(), vm.Genesis().String()) || !strings.Contains(err.Error(), "5eykt4") {
 		t.Errorf("Run = %v, want both hashes named", err)
 	}
-	if _, err := hsolana.Dial(t.Context(), hsolana.Config{Endpoint: vm.URL(), Hot: p.hot, Mint: p.hot.PublicKey()}); err == nil || !strings.Contains(err.Error(), "mint") {
+	if _, err := hsolana.Dial(t.Context(), hsolana.Config{Endpoint: vm.URL(), Hot: hsolana.NewFileKey(p.hot), Mint: p.hot.PublicKey()}); err == nil || !strings.Contains(err.Error(), "mint") {
 		t.Errorf("Dial with a mint that is none: %v", err)
 	}
 }

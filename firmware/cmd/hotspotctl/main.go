@@ -27,19 +27,26 @@ const usage = `Usage: hotspotctl [flags] status     how the hotspot is
        hotspotctl [flags] doctor     what is wrong, and what to do about it
        hotspotctl [flags] key show   who the hotspot is, from its key file
        hotspotctl radio COMMAND      the concentrator: probe, listen, send, spectrum, selftest,
-                                     firmware import, import-conf (see hotspotctl radio --help)`
+                                     firmware import, import-conf (see hotspotctl radio --help)
+       hotspotctl [flags] rewards prove --epoch N --url ORACLE
+                                     what it earned, proven against the root on chain`
 
 const examples = `  hotspotctl status
   hotspotctl --json status | jq .outbox
   hotspotctl --url http://192.168.1.20:8080 doctor
   hotspotctl --key-file /var/lib/hotspotd/hotspot.key key show
-  hotspotctl radio probe --reset-pin GPIO17`
+  hotspotctl radio probe --reset-pin GPIO17
+  hotspotctl rewards prove --epoch 20778 --url https://oracle.example --rpc https://api.mainnet-beta.solana.com`
 
 type config struct {
-	URL     string        `toml:"url" help:"address of the hotspot's page"`
+	URL     string        `toml:"url" help:"address of the hotspot's page; for rewards, of an oracle's explorer"`
 	KeyFile string        `toml:"key_file" help:"file of the hotspot's key"`
 	JSON    bool          `toml:"json" help:"print JSON"`
 	Timeout time.Duration `toml:"timeout" help:"how long to wait for an answer"`
+	Epoch   string        `toml:"epoch" help:"rewards: number of the epoch"`
+	Hotspot string        `toml:"hotspot" help:"rewards: the hotspot's key as text; empty: that of the key file"`
+	RPC     string        `toml:"rpc" help:"rewards: URL of a Solana JSON-RPC endpoint to compare the root with; empty: the chain is not asked"`
+	Payer   string        `toml:"payer" help:"rewards: account that must have written the root on chain; empty: it is shown"`
 }
 
 func main() {
@@ -72,11 +79,13 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 		err = doctor(ctx, cfg, stdout)
 	case "key show":
 		err = keyShow(cfg, stdout)
+	case "rewards prove":
+		err = rewardsProve(ctx, cfg, stdout)
 	case "":
 		fmt.Fprintln(stderr, "hotspotctl: no command: try hotspotctl status, or --help")
 		return 2
 	default:
-		fmt.Fprintf(stderr, "hotspotctl: command %q is not known: want status, doctor, key show or radio\n", command)
+		fmt.Fprintf(stderr, "hotspotctl: command %q is not known: want status, doctor, key show, radio or rewards prove\n", command)
 		return 2
 	}
 	if err != nil {

@@ -172,7 +172,11 @@ func (c command) epoch(ctx context.Context, number string) error {
 	row("verdicts", fmt.Sprint(e.Reasons))
 	row("root", e.Root)
 	row("list", e.List)
-	row("emission", fmt.Sprintf("%d = %d payable + %d remainder", e.Emission, e.Payable, e.Remainder))
+	row("emission", fmt.Sprintf("%d = %d payable + %d remainder", e.Emission, e.Payable+e.CarriedOut-e.CarriedIn, e.Remainder))
+	if e.CarriedIn+e.CarriedOut > 0 {
+		row("carried over", fmt.Sprintf("%d from the epoch before; %d to the next, of %d wallets below %d", e.CarriedIn, e.CarriedOut, e.Waiting, e.Threshold))
+	}
+	row("policy", e.Policy)
 	row("seed memo", e.SeedSignature)
 	if s := e.Settlement; s != nil {
 		row("commit memo", s.CommitSignature)

@@ -19,7 +19,13 @@ Usage:
   oraclectl epoch verify N   recompute an epoch and compare, line by line
   oraclectl epoch list       the newest epochs
   oraclectl epoch show N     one epoch with its settlement
+  oraclectl epoch claims N   its payouts as a tree that wallets can claim from
+  oraclectl audit BUNDLE     recompute a published epoch and find every payout on
+                             chain: see oraclectl audit --help
+  oraclectl policy ...       sign and show the network's policy: see oraclectl policy --help
   oraclectl hotspot list     registered hotspots
+  oraclectl settle ...       status, dry-run, approve, pause, resume: see oraclectl settle --help
+  oraclectl ledger ...       totals, statement, export: see oraclectl ledger --help
   oraclectl doctor           check a data directory and this machine
 
 Every command takes:
@@ -61,12 +67,16 @@ type command struct {
 	payer  string
 	file   string
 	out    io.Writer
+	help   bool
+
+	money
+	proofs
 }
 
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	c, err := parse(args, out)
 	if errors.Is(err, flag.ErrHelp) {
-		_, _ = io.WriteString(out, usage)
+		_, _ = io.WriteString(out, c.usage())
 		return 0
 	}
 	if err == nil {
@@ -94,6 +104,10 @@ func parse(args []string, out io.Writer) (command, error) {
 	f.StringVar(&c.oracle, "oracle", "", "")
 	f.StringVar(&c.payer, "payer", "", "")
 	f.StringVar(&c.file, "file", "", "")
+	c.money.flags(f)
+	c.proofs.flags(f)
+	f.BoolVar(&c.help, "help", false, "")
+	f.BoolVar(&c.help, "h", false, "")
 	for len(args) > 0 {
 		if err := f.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
@@ -105,7 +119,7 @@ func parse(args []string, out io.Writer) (command, error) {
 			c.words, args = append(c.words, args[0]), args[1:]
 		}
 	}
-	if len(c.words) == 0 || c.words[0] == "help" {
+	if len(c.words) == 0 || c.words[0] == "help" || c.help {
 		return c, flag.ErrHelp
 	}
 	return c, nil
@@ -124,6 +138,10 @@ func (c command) dispatch(ctx context.Context) error {
 		return c.hotspots(ctx)
 	case two == "doctor" && len(c.words) == 1:
 		return c.doctor(ctx)
+	case c.words[0] == "audit" || c.words[0] == "policy" || two == "epoch claims":
+		return c.onProofs(ctx)
+	case c.words[0] == "settle" || c.words[0] == "ledger":
+		return c.onMoney(ctx)
 	}
 	return fmt.Errorf("command %q is not known or lacks its argument: see oraclectl --help", strings.Join(c.words, " "))
 }

@@ -15,6 +15,7 @@ import (
 	"heliograph/oracle/ingest"
 	"heliograph/oracle/journal"
 	"heliograph/oracle/ledger"
+	"heliograph/oracle/policy"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
 	"heliograph/oracle/store"
@@ -39,6 +40,9 @@ type World struct {
 	Keys    []*identity.Key
 	Pushed  []*pb.ToHotspot // messages to hotspots
 	OnPush  func()          // called after each; may be nil
+	// Terms and Policies that the oracle starts with; see [World.Rule].
+	Terms    epoch.Terms
+	Policies policy.Chain
 
 	log *faultyLog
 }
@@ -76,7 +80,7 @@ func New(tb testing.TB, hotspots int) *World {
 func NewOn(tb testing.TB, log store.Log, kv store.KV, hotspots int) *World {
 	tb.Helper()
 	f := &Faults{}
-	w := &World{TB: tb, Now: time.Unix(0, Calendar().Start(First)).Add(5 * time.Second), Faults: f,
+	w := &World{TB: tb, Terms: Terms(), Now: time.Unix(0, Calendar().Start(First)).Add(5 * time.Second), Faults: f,
 		log: &faultyLog{Log: log, f: f}, KV: faultyKV{kv, f},
 		Chain: &Chain{Faults: f, Seeds: map[poc.Epoch][32]byte{}, Frozen: map[poc.Epoch]settle.List{}, asked: map[poc.Epoch]int{}}}
 	for i := range hotspots {
@@ -103,7 +107,7 @@ func (w *World) Restart() {
 		w.TB.Fatal(err)
 	}
 	w.Manager, err = epoch.New(epoch.Config{Journal: w.Journal, KV: w.KV, Book: ledger.NewBook(w.KV), Settler: w.Chain, Key: Oracle(),
-		Terms: Terms(), OnCut: w.Core.Forget, Now: now, Rand: Constant(0x42),
+		Terms: w.Terms, Policies: w.Policies, OnCut: w.Core.Forget, Now: now, Rand: Constant(0x42),
 		Push: func(_ identity.HotspotID, m *pb.ToHotspot) bool {
 			w.Pushed = append(w.Pushed, m)
 			if w.OnPush != nil {
@@ -114,6 +118,13 @@ func (w *World) Restart() {
 	if err != nil {
 		w.TB.Fatal(err)
 	}
+}
+
+// Rule restarts the oracle under other policy documents.
+func (w *World) Rule(c policy.Chain) {
+	w.TB.Helper()
+	w.Policies = c
+	w.Restart()
 }
 
 // Admit signs a body and hands it in; it must be taken.
@@ -265,5 +276,5 @@ func (w *World) Bundle(rec epoch.Record) epoch.Bundle {
 	if err != nil {
 		w.TB.Fatal(err)
 	}
-	return epoch.Bundle{Evidence: ev, Claim: &rec, Memos: epoch.Memos{Seed: seed.Signature, Commit: st.Commit.Signature, Close: st.Close.Signature}}
+	return epoch.Bundle{Evidence: ev, Payments: &epoch.Payments{Identity: st.Identity, Batches: st.Batches}, Claim: &rec, Memos: epoch.Memos{Seed: seed.Signature, Commit: st.Commit.Signature, Close: st.Close.Signature}}
 }

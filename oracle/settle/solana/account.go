@@ -2,9 +2,13 @@ package solana
 
 import (
 	"encoding/binary"
+	"fmt"
+	"sync"
 
 	"github.com/gagliardetto/solana-go"
 	"github.com/gagliardetto/solana-go/rpc"
+
+	"heliograph/poc"
 )
 
 // States of a token account.
@@ -54,4 +58,35 @@ func (t tokenAccount) spendable(key solana.PublicKey) uint64 {
 		return min(t.amount, t.delegated)
 	}
 	return 0
+}
+
+// atas remembers derived token accounts: a derivation costs tens of microseconds,
+// and a payout needs each several times.
+type atas struct {
+	mu   sync.Mutex
+	memo map[poc.Wallet]solana.PublicKey
+}
+
+// maxATAs bounds the memory of derived accounts.
+const maxATAs = 1 << 17
+
+// tokenAccount is a wallet's associated token account.
+func (c *Client) tokenAccount(w poc.Wallet) (solana.PublicKey, error) {
+	c.atas.mu.Lock()
+	ata, ok := c.atas.memo[w]
+	c.atas.mu.Unlock()
+	if ok {
+		return ata, nil
+	}
+	ata, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(w), c.cfg.Mint)
+	if err != nil {
+		return ata, fmt.Errorf("solana: derive token account: %w", err)
+	}
+	c.atas.mu.Lock()
+	defer c.atas.mu.Unlock()
+	if c.atas.memo == nil || len(c.atas.memo) >= maxATAs {
+		c.atas.memo = map[poc.Wallet]solana.PublicKey{}
+	}
+	c.atas.memo[w] = ata
+	return ata, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/solana/signer"
 )
 
 const (
@@ -27,68 +28,104 @@ const (
 )
 
 // MaxRecipients is how many recipients fit one transaction.
-func (c *Client) MaxRecipients() int { return maxRecipients }
+func (c *Client) MaxRecipients() int {
+	if c.cfg.BatchSize > 0 {
+		return c.cfg.BatchSize
+	}
+	return maxRecipients
+}
 
 // Memo signs a transaction that only holds a text.
-func (c *Client) Memo(_ context.Context, text string, b settle.Blockhash) (settle.Tx, error) {
+func (c *Client) Memo(ctx context.Context, text string, b settle.Blockhash) (settle.Tx, error) {
 	// The memo program logs any bytes; without accounts it checks no signer, and
 	// the fee payer's signature says who wrote it.
 	memo := solana.NewInstruction(solana.MemoProgramID, solana.AccountMetaSlice{}, []byte(text))
-	return c.sign([]solana.Instruction{memo}, b)
+	return c.sign(ctx, []solana.Instruction{memo}, b, signer.Purpose{Kind: signer.Memo})
 }
 
 // Payout signs a guarded batch.
-func (c *Client) Payout(_ context.Context, m settle.Marker, to []reward.Payout, b settle.Blockhash, attempt int) (settle.Tx, error) {
+func (c *Client) Payout(ctx context.Context, m settle.Marker, to []reward.Payout, b settle.Blockhash, attempt int) (settle.Tx, error) {
+	ixs, purpose, err := c.payout(m, to, b, attempt)
+	if err != nil {
+		return settle.Tx{}, err
+	}
+	return c.sign(ctx, ixs, b, purpose)
+}
+
+// payout builds the instructions of a guarded batch.
+func (c *Client) payout(m settle.Marker, to []reward.Payout, b settle.Blockhash, attempt int) ([]solana.Instruction, signer.Purpose, error) {
+	purpose := signer.Purpose{Kind: signer.Payout, Markers: []settle.Marker{m}}
 	if len(to) == 0 || len(to) > maxRecipients {
-		return settle.Tx{}, fmt.Errorf("solana: %d recipients, want 1..%d", len(to), maxRecipients)
+		return nil, purpose, fmt.Errorf("solana: %d recipients, want 1..%d", len(to), maxRecipients)
 	}
 	marker, seed, err := c.markerAddress(m)
 	if err != nil {
-		return settle.Tx{}, fmt.Errorf("solana: derive marker: %w", err)
+		return nil, purpose, fmt.Errorf("solana: derive marker: %w", err)
+	}
+	units := b.Units
+	if units == 0 {
+		units = uint32(unitsBase + unitsPerTransfer*len(to))
 	}
 	ixs := []solana.Instruction{
 		system.NewTransferInstruction(c.rent, c.hot, marker).Build(),
 		system.NewAllocateWithSeedInstruction(c.hot, seed, tokenAccountSize, solana.TokenProgramID, marker, c.hot).Build(),
 		token.NewInitializeAccount3Instruction(c.hot, marker, c.cfg.Mint).Build(),
-		computebudget.NewSetComputeUnitLimitInstruction(uint32(unitsBase + unitsPerTransfer*len(to))).Build(),
-		computebudget.NewSetComputeUnitPriceInstruction(c.unitPrice(attempt)).Build(),
+		computebudget.NewSetComputeUnitLimitInstruction(units).Build(),
+		computebudget.NewSetComputeUnitPriceInstruction(c.unitPrice(b.UnitPrice, attempt)).Build(),
 	}
 	for _, p := range to {
-		ata, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(p.Wallet), c.cfg.Mint)
+		purpose.Wallets = append(purpose.Wallets, p.Wallet)
+		ata, err := c.tokenAccount(p.Wallet)
 		if err != nil {
-			return settle.Tx{}, fmt.Errorf("solana: derive token account: %w", err)
+			return nil, purpose, err
 		}
 		ixs = append(ixs, token.NewTransferCheckedInstruction(
 			uint64(p.Amount), c.decimals, c.cfg.Treasury, c.cfg.Mint, ata, c.hot, nil).Build())
 	}
-	return c.sign(ixs, b)
+	return ixs, purpose, nil
 }
 
-// unitPrice grows by half with every attempt, up to the limit.
-func (c *Client) unitPrice(attempt int) uint64 {
-	price := c.cfg.UnitPrice
-	for range min(attempt, 64) {
-		price += price/2 + 1
-		if price >= c.cfg.MaxUnitPrice {
-			return c.cfg.MaxUnitPrice
-		}
+// maxReclaim markers without dust are closed in one transaction, measured.
+const maxReclaim = 27
+
+// MaxReclaim implements settle.Reclaimer.
+func (c *Client) MaxReclaim() int { return maxReclaim }
+
+// Reclaim implements settle.Reclaimer: the rent goes back to the hot key.
+func (c *Client) Reclaim(ctx context.Context, ms []settle.Marker, marks []settle.Mark, b settle.Blockhash) (settle.Tx, error) {
+	if len(ms) == 0 || len(ms) > maxReclaim || len(ms) != len(marks) {
+		return settle.Tx{}, fmt.Errorf("solana: %d markers with %d states, want 1..%d", len(ms), len(marks), maxReclaim)
 	}
-	return price
+	var ixs []solana.Instruction
+	for i, m := range ms {
+		marker, _, err := c.markerAddress(m)
+		if err != nil {
+			return settle.Tx{}, fmt.Errorf("solana: derive marker: %w", err)
+		}
+		if marks[i].Dust > 0 {
+			ixs = append(ixs, token.NewTransferCheckedInstruction(uint64(marks[i].Dust), c.decimals, marker, c.cfg.Mint, c.cfg.Treasury, c.hot, nil).Build())
+		}
+		ixs = append(ixs, token.NewCloseAccountInstruction(marker, c.hot, c.hot, nil).Build())
+	}
+	return c.sign(ctx, ixs, b, signer.Purpose{Kind: signer.Reclaim, Markers: ms})
 }
 
-func (c *Client) sign(ixs []solana.Instruction, b settle.Blockhash) (settle.Tx, error) {
+func (c *Client) sign(ctx context.Context, ixs []solana.Instruction, b settle.Blockhash, p signer.Purpose) (settle.Tx, error) {
 	tx, err := solana.NewTransaction(ixs, solana.Hash(b.Hash), solana.TransactionPayer(c.hot))
 	if err != nil {
 		return settle.Tx{}, fmt.Errorf("solana: build transaction: %w", err)
 	}
-	_, err = tx.Sign(func(key solana.PublicKey) *solana.PrivateKey {
-		if key == c.hot {
-			return &c.cfg.Hot
-		}
-		return nil
-	})
+	message, err := tx.Message.MarshalBinary()
+	if err != nil {
+		return settle.Tx{}, fmt.Errorf("solana: encode message: %w", err)
+	}
+	sig, err := c.cfg.Hot.Sign(ctx, message, p)
 	if err != nil {
 		return settle.Tx{}, fmt.Errorf("solana: sign: %w", err)
+	}
+	tx.Signatures = []solana.Signature{sig}
+	if err := tx.VerifySignatures(); err != nil {
+		return settle.Tx{}, fmt.Errorf("solana: the signer's signature is not one of %s: %w", c.hot, err)
 	}
 	raw, err := tx.MarshalBinary()
 	if err != nil {

@@ -21,12 +21,19 @@ const callTimeout = 10 * time.Second
 // Config is what a [Client] pays from and with.
 type Config struct {
 	Endpoint string // URL of a JSON-RPC endpoint
-	Hot      solana.PrivateKey
+	Hot      Key
 	Mint     solana.PublicKey
 	Treasury solana.PublicKey // token account that payouts come from; zero = the hot key's associated account
 	// UnitPrice is the priority fee of a first attempt in micro-lamports a compute
 	// unit; each further attempt bids half as much again, up to MaxUnitPrice.
 	UnitPrice, MaxUnitPrice uint64
+	// BatchSize is how many recipients share a transaction; 0 = as many as fit. It
+	// must stay the same while an epoch is open.
+	BatchSize int
+	// OffCurve pays wallets whose address no key can sign for, such as the vaults of
+	// programs. Otherwise they are held.
+	OffCurve bool
+	Limits   Limits // of the endpoint
 }
 
 // Client is a cluster and a hot key. It implements settle.Chain and settle.Signer
@@ -37,6 +44,8 @@ type Client struct {
 	hot      solana.PublicKey
 	decimals uint8
 	rent     uint64 // of a token account
+	prices   prices
+	atas     atas
 }
 
 // tokenAccountSize is the length of an SPL token account.
@@ -45,37 +54,61 @@ const tokenAccountSize = 165
 // Dial makes a client and asks the cluster about the mint and the rent, until it
 // answers or ctx ends. A mint that does not fit is an error at once.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
-	c := NewReader(cfg.Endpoint)
-	c.cfg, c.hot = cfg, cfg.Hot.PublicKey()
-	if c.cfg.Treasury.IsZero() {
-		ata, _, err := solana.FindAssociatedTokenAddress(c.hot, cfg.Mint)
-		if err != nil {
-			return nil, fmt.Errorf("solana: derive the treasury account: %w", err)
-		}
-		c.cfg.Treasury = ata
-	}
-	pause := 200 * time.Millisecond
-	for {
-		fatal, err := c.learn(ctx)
+	for wait := newPause(); ; {
+		c, fatal, err := dialOnce(ctx, cfg)
 		if err == nil {
 			return c, nil
 		}
-		if fatal || ctx.Err() != nil {
+		if fatal {
 			return nil, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w (last error: %v)", ctx.Err(), err)
-		case <-time.After(pause):
-			pause = min(2*pause, 10*time.Second)
+		if werr := wait.next(ctx); werr != nil {
+			return nil, fmt.Errorf("%w (last error: %v)", werr, err)
 		}
 	}
 }
 
+func dialOnce(ctx context.Context, cfg Config) (c *Client, fatal bool, err error) {
+	if cfg.BatchSize < 0 || cfg.BatchSize > maxRecipients {
+		return nil, true, fmt.Errorf("solana: batch size %d, want 1 to %d", cfg.BatchSize, maxRecipients)
+	}
+	c = newReader(cfg.Endpoint, cfg.Limits)
+	c.cfg, c.hot = cfg, cfg.Hot.PublicKey()
+	if c.cfg.Treasury.IsZero() {
+		if c.cfg.Treasury, _, err = solana.FindAssociatedTokenAddress(c.hot, cfg.Mint); err != nil {
+			return nil, true, fmt.Errorf("solana: derive the treasury account: %w", err)
+		}
+	}
+	fatal, err = c.learn(ctx)
+	return c, fatal, err
+}
+
+// pause grows from try to try.
+type pause struct{ d time.Duration }
+
+func newPause() *pause { return &pause{200 * time.Millisecond} }
+
+// next waits; it returns the context's error when that ends.
+func (p *pause) next(ctx context.Context) error {
+	t := time.NewTimer(p.d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+	}
+	p.d = min(2*p.d, 10*time.Second)
+	return nil
+}
+
 // NewReader makes a client without keys, for auditors. Only the methods that
 // read may be used.
-func NewReader(endpoint string) *Client {
-	transport := jsonrpc.NewClientWithOpts(endpoint, &jsonrpc.RPCClientOpts{HTTPClient: &http.Client{Timeout: callTimeout}})
+func NewReader(endpoint string) *Client { return newReader(endpoint, Limits{}) }
+
+func newReader(endpoint string, l Limits) *Client {
+	transport := jsonrpc.NewClientWithOpts(endpoint, &jsonrpc.RPCClientOpts{
+		HTTPClient: &http.Client{Timeout: callTimeout, Transport: newGate(endpoint, l)},
+	})
 	return &Client{cfg: Config{Endpoint: endpoint}, rpc: rpc.NewWithCustomRPCClient(transport)}
 }
 
@@ -90,11 +123,9 @@ func (c *Client) learn(ctx context.Context) (fatal bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("solana: read mint: %w", err)
 	}
-	data := acc.GetBinary()
-	if acc.Value.Owner != solana.TokenProgramID || len(data) != 82 {
-		return true, fmt.Errorf("solana: mint %s is owned by %s: only plain SPL Token mints are paid out (no Token-2022 extensions)", c.cfg.Mint, acc.Value.Owner)
+	if c.decimals, err = checkMint(c.cfg.Mint, acc.Value); err != nil {
+		return true, err
 	}
-	c.decimals = data[44] // spl-token Mint: authority 36, supply 8, decimals 1
 	c.rent, err = c.rpc.GetMinimumBalanceForRentExemption(ctx, tokenAccountSize, rpc.CommitmentFinalized)
 	if err != nil {
 		return false, fmt.Errorf("solana: ask for the rent: %w", err)
@@ -129,7 +160,8 @@ func (c *Client) Blockhash(ctx context.Context) (settle.Blockhash, error) {
 	if b == nil || b.Value == nil {
 		return settle.Blockhash{}, fmt.Errorf("solana: empty answer to getLatestBlockhash")
 	}
-	return settle.Blockhash{Hash: b.Value.Blockhash, Slot: b.Context.Slot, LastValid: b.Value.LastValidBlockHeight}, nil
+	return settle.Blockhash{Hash: b.Value.Blockhash, Slot: b.Context.Slot, LastValid: b.Value.LastValidBlockHeight,
+		UnitPrice: c.recentPrice(ctx, b.Context.Slot)}, nil
 }
 
 // BlockFrom asks for the first finalized block at or after a slot.
@@ -203,76 +235,33 @@ func (c *Client) Statuses(ctx context.Context, signatures []string) ([]settle.St
 	return out, nil
 }
 
-// markerAddress is where a batch's marker lies.
-func (c *Client) markerAddress(m settle.Marker) (addr solana.PublicKey, seed string, err error) {
-	return MarkerAddress(c.hot, m)
-}
-
-// MarkerAddress derives a marker from the hot key, so that an auditor can find
-// the transaction of every batch.
-func MarkerAddress(hot solana.PublicKey, m settle.Marker) (addr solana.PublicKey, seed string, err error) {
-	seed = fmt.Sprintf("hs/%d/%d", m.Epoch, m.Batch)
-	addr, err = solana.CreateWithSeed(hot, seed, solana.TokenProgramID)
-	return addr, seed, err
-}
-
-// Marked looks for the marker and for the transactions that touched it.
-func (c *Client) Marked(ctx context.Context, m settle.Marker) (bool, []string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	addr, _, err := c.markerAddress(m)
-	if err != nil {
-		return false, nil, fmt.Errorf("solana: derive marker: %w", err)
-	}
-	acc, err := c.rpc.GetAccountInfoWithOpts(ctx, addr, &rpc.GetAccountInfoOpts{Commitment: rpc.CommitmentFinalized, Encoding: solana.EncodingBase64})
-	marked := err == nil && acc.Value != nil && acc.Value.Owner == solana.TokenProgramID
-	if err != nil && err != rpc.ErrNotFound {
-		return false, nil, err
-	}
-	touched, err := c.rpc.GetSignaturesForAddressWithOpts(ctx, addr, &rpc.GetSignaturesForAddressOpts{Commitment: rpc.CommitmentFinalized})
-	if err != nil {
-		return false, nil, err
-	}
-	var sigs []string
-	for _, t := range touched {
-		if t != nil && t.Err == nil {
-			sigs = append(sigs, t.Signature.String())
-		}
-	}
-	return marked, sigs, nil
-}
-
 // Payable checks the recipients' associated token accounts.
 func (c *Client) Payable(ctx context.Context, wallets []poc.Wallet) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	out := make([]string, len(wallets))
-	for from := 0; from < len(wallets); from += 100 {
-		part := wallets[from:min(from+100, len(wallets))]
-		accounts := make([]solana.PublicKey, len(part))
-		for i, w := range part {
-			ata, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(w), c.cfg.Mint)
-			if err != nil {
-				return nil, fmt.Errorf("solana: derive token account: %w", err)
-			}
-			accounts[i] = ata
-		}
-		res, err := c.rpc.GetMultipleAccounts(ctx, accounts...)
-		if err != nil {
+	keys := make([]solana.PublicKey, len(wallets))
+	for i, w := range wallets {
+		var err error
+		if keys[i], err = c.tokenAccount(w); err != nil {
 			return nil, err
 		}
-		if len(res.Value) != len(accounts) {
-			return nil, fmt.Errorf("solana: %d accounts for %d asked", len(res.Value), len(accounts))
-		}
-		for i, acc := range res.Value {
-			out[from+i] = c.problem(acc, part[i])
-		}
+	}
+	accounts, err := c.accounts(ctx, keys, rpc.CommitmentConfirmed)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, len(wallets))
+	for i, acc := range accounts {
+		out[i] = c.problem(acc, wallets[i])
 	}
 	return out, nil
 }
 
 // problem says why a recipient's token account cannot be paid into, "" if it can.
 func (c *Client) problem(acc *rpc.Account, w poc.Wallet) string {
+	if !c.cfg.OffCurve && !solana.PublicKey(w).IsOnCurve() {
+		return "the wallet's address is off the curve, no key can sign for it: its owner must name another wallet"
+	}
 	if acc == nil {
 		return "no token account: the owner must create one for the mint"
 	}
@@ -296,22 +285,16 @@ func (c *Client) problem(acc *rpc.Account, w poc.Wallet) string {
 func (c *Client) Funds(ctx context.Context) (ledger.Amount, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	res, err := c.rpc.GetMultipleAccounts(ctx, c.cfg.Treasury, c.hot)
+	accounts, err := c.accounts(ctx, []solana.PublicKey{c.cfg.Treasury, c.hot}, rpc.CommitmentConfirmed)
 	if err != nil {
 		return 0, 0, err
 	}
-	if len(res.Value) != 2 {
-		return 0, 0, fmt.Errorf("solana: %d accounts for 2 asked", len(res.Value))
+	var tokens, lamports uint64
+	if t, ok := parseTokenAccount(accounts[0]); ok && t.mint == c.cfg.Mint && t.state == stateInitialized {
+		tokens = t.spendable(c.hot)
 	}
-	var tokens uint64
-	if res.Value[0] != nil {
-		if t, ok := parseTokenAccount(res.Value[0]); ok && t.mint == c.cfg.Mint && t.state == stateInitialized {
-			tokens = t.spendable(c.hot)
-		}
-	}
-	var lamports uint64
-	if res.Value[1] != nil {
-		lamports = res.Value[1].Lamports
+	if accounts[1] != nil {
+		lamports = accounts[1].Lamports
 	}
 	return min(ledger.Amount(tokens), ledger.MaxAmount), lamports, nil
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/gagliardetto/solana-go"
 	"github.com/gagliardetto/solana-go/rpc"
+
+	"heliograph/oracle/settle"
 )
 
 // Landed is a finalized transaction as an auditor reads it.
@@ -26,25 +28,41 @@ type Transfer struct {
 // Transaction fetches a finalized transaction and decodes what matters. It reads
 // instructions, never logs.
 func (c *Client) Transaction(ctx context.Context, signature string) (Landed, error) {
+	_, out, err := c.transaction(ctx, signature)
+	return out, err
+}
+
+// transaction is Transaction with all of it. The signatures are checked: an endpoint
+// cannot make a transaction up.
+func (c *Client) transaction(ctx context.Context, signature string) (*solana.Transaction, Landed, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	sig, err := solana.SignatureFromBase58(signature)
 	if err != nil {
-		return Landed{}, fmt.Errorf("solana: signature %q: %w", signature, err)
+		return nil, Landed{}, fmt.Errorf("solana: signature %q: %w", signature, err)
 	}
 	version := uint64(0)
 	res, err := c.rpc.GetTransaction(ctx, sig, &rpc.GetTransactionOpts{
 		Encoding: solana.EncodingBase64, Commitment: rpc.CommitmentFinalized, MaxSupportedTransactionVersion: &version,
 	})
+	if err == rpc.ErrNotFound {
+		return nil, Landed{}, fmt.Errorf("solana: transaction %s: %w", signature, settle.ErrNotFinal)
+	}
 	if err != nil {
-		return Landed{}, fmt.Errorf("solana: transaction %s: %w", signature, err)
+		return nil, Landed{}, fmt.Errorf("solana: transaction %s: %w", signature, err)
 	}
 	if res == nil || res.Transaction == nil {
-		return Landed{}, fmt.Errorf("solana: transaction %s: empty answer", signature)
+		return nil, Landed{}, fmt.Errorf("solana: transaction %s: empty answer", signature)
 	}
 	tx, err := res.Transaction.GetTransaction()
 	if err != nil {
-		return Landed{}, fmt.Errorf("solana: transaction %s: %w", signature, err)
+		return nil, Landed{}, fmt.Errorf("solana: transaction %s: %w", signature, err)
+	}
+	if len(tx.Signatures) == 0 || tx.Signatures[0] != sig {
+		return nil, Landed{}, fmt.Errorf("solana: asked for transaction %s, got another one", signature)
+	}
+	if err := tx.VerifySignatures(); err != nil {
+		return nil, Landed{}, fmt.Errorf("solana: transaction %s is not signed as it should be: %w", signature, err)
 	}
 	out := Landed{Slot: res.Slot}
 	if res.Meta == nil || res.Meta.Err != nil {
@@ -53,7 +71,8 @@ func (c *Client) Transaction(ctx context.Context, signature string) (Landed, err
 			out.Failed = fmt.Sprint(res.Meta.Err)
 		}
 	}
-	return out, decode(&out, tx)
+	err = decode(&out, tx)
+	return tx, out, err
 }
 
 func decode(out *Landed, tx *solana.Transaction) error {

@@ -76,7 +76,7 @@ func TestLoadKey(t *testing.T) {
 func testClient(t *testing.T) *Client {
 	k := newKey(t)
 	return &Client{
-		cfg: Config{Hot: k, Mint: newKey(t).PublicKey(), Treasury: newKey(t).PublicKey(), UnitPrice: 100, MaxUnitPrice: 1000},
+		cfg: Config{Hot: NewFileKey(k), Mint: newKey(t).PublicKey(), Treasury: newKey(t).PublicKey(), UnitPrice: 100, MaxUnitPrice: 1000},
 		hot: k.PublicKey(), decimals: 8, rent: 2_039_280,
 	}
 }
@@ -126,7 +126,7 @@ func TestUnitPriceGrowsToItsLimit(t *testing.T) {
 	c := testClient(t)
 	last := uint64(0)
 	for n := range 100 {
-		p := c.unitPrice(n)
+		p := c.unitPrice(0, n)
 		if p < last || p > 1000 {
 			t.Errorf("attempt %d bids %d after %d", n, p, last)
 		}

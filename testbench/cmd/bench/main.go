@@ -20,12 +20,16 @@ import (
 
 const usage = `bench runs Heliograph's testbench.
 
-  bench network      a city of hotspots, until Ctrl-C
-  bench smoke        one short epoch without a screen, then one line of JSON
-  bench chip         a simulated concentrator that any program can open
-  bench bus-work     what a concentrator costs on its bus, beside the vendor's driver
-  bench chip-faults  every fault of a concentrator, and what the hotspot makes of it
-  bench setup        install the Solana VM's npm packages, which the others do too
+  bench network        a city of hotspots, until Ctrl-C
+  bench smoke          one short epoch without a screen, then one line of JSON
+  bench chip           a simulated concentrator that any program can open
+  bench bus-work       what a concentrator costs on its bus, beside the vendor's driver
+  bench chip-faults    every fault of a concentrator, and what the hotspot makes of it
+  bench solana         a Solana VM with JSON-RPC, and with faults if you want, until Ctrl-C
+  bench payout-faults  payouts while everything fails, then one line of JSON
+  bench payout-scale   one large epoch, paid or planned
+  bench payout-costs   the table of docs/settlement-costs.md
+  bench setup          install the Solana VM's npm packages, which the others do too
 
 Each takes --help. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
@@ -58,13 +62,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = runBusWork(ctx, args[1:], stdout)
 	case "chip-faults":
 		err = runChipFaults(ctx, args[1:], stdout)
+	case "solana":
+		err = runSolana(ctx, args[1:], stdout)
+	case "payout-faults":
+		err = runPayoutFaults(ctx, args[1:], stdout, stderr)
+	case "payout-scale":
+		err = runPayoutScale(ctx, args[1:], stdout, stderr)
+	case "payout-costs":
+		err = runPayoutCosts(ctx, args[1:], stdout, stderr)
 	case "setup":
 		err = runSetup(ctx, args[1:], stdout)
 	case "help", "--help", "-h":
 		fmt.Fprint(stdout, usage)
 		return 0
 	default:
-		err = usageError{fmt.Errorf("no command %q: there are network, smoke, chip, bus-work, chip-faults and setup; see bench --help", args[0])}
+		err = usageError{fmt.Errorf("no command %q; see bench --help for the list", args[0])}
 	}
 	var wrong usageError
 	switch {

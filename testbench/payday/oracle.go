@@ -1,0 +1,98 @@
+package payday
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"heliograph/oracle/ledger"
+	"heliograph/oracle/settle"
+	hsolana "heliograph/oracle/settle/solana"
+	"heliograph/oracle/store"
+	"heliograph/oracle/store/mem"
+)
+
+// oracle is one settler with its store, which it may lose and whose process may die.
+type oracle struct {
+	bench   *Bench
+	weather weather
+	rnd     *rand.Rand
+	list    settle.List
+	kv      store.KV
+	crash   *crashKV
+	settler *settle.Settler
+	crashes int
+	begun   bool // the list is frozen
+}
+
+func (b *Bench) oracle(w weather, rnd *rand.Rand, l settle.List) *oracle {
+	return &oracle{bench: b, weather: w, rnd: rnd, list: l, kv: mem.NewKV()}
+}
+
+// start makes a process on the store. It fails when no node answers just now.
+func (o *oracle) start(ctx context.Context) error {
+	cfg := hsolana.PoolConfig{Config: o.bench.client(), Genesis: o.bench.vm.Genesis().String(), Log: o.bench.log}
+	for i := range o.weather.nodes {
+		cfg.Endpoints = append(cfg.Endpoints, o.bench.vm.Node(nodeName(i)).URL())
+	}
+	pool, client, err := hsolana.DialPoolOnce(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	o.crash = &crashKV{KV: o.kv}
+	if o.weather.crash > 0 && o.crashes < maxCrashes {
+		o.crash.left, o.crash.after = 1+o.rnd.IntN(2*o.weather.crash), o.rnd.IntN(2) == 0
+	}
+	o.settler = settle.New(settle.Config{
+		KV: o.crash, Chain: pool, Signer: client, Genesis: cfg.Genesis, Workers: 1, InFlight: 2 + o.rnd.IntN(8),
+		HeldEvery: 5, ReclaimAfter: settle.MinReclaimAfter, Log: o.bench.log,
+	})
+	return nil
+}
+
+// maxCrashes lets a run come to an end.
+const maxCrashes = 25
+
+// step does one round of whatever there is to do. Errors are the weather's: they
+// are told only when the run does not end.
+func (o *oracle) step(ctx context.Context) (err error) {
+	if o.settler == nil {
+		if err := o.start(ctx); err != nil {
+			return err
+		}
+	}
+	if !o.begun {
+		err = o.begin(ctx)
+	} else {
+		err = o.settler.Step(ctx)
+	}
+	if o.crash.dead {
+		o.settler, o.crashes = nil, o.crashes+1
+	}
+	return err
+}
+
+// begin books what the wallets earned and freezes the list, or rebuilds it.
+func (o *oracle) begin(ctx context.Context) error {
+	book := ledger.NewBook(o.crash)
+	for i, p := range o.list.Payouts {
+		earn := ledger.Move(fmt.Sprintf("earn/%d/%d", o.list.Epoch, i), ledger.Issued, ledger.Owed(p.Wallet), p.Amount)
+		if err := book.Post(ctx, earn); err != nil {
+			return err
+		}
+	}
+	if err := o.settler.Rebuild(ctx, o.list, o.list.Root); err != nil {
+		return err
+	}
+	o.begun = true
+	return nil
+}
+
+// lose throws the store away.
+func (o *oracle) lose() { o.kv, o.settler, o.begun = mem.NewKV(), nil, false }
+
+// closed says whether the epoch is; it looks at the store from outside.
+func (o *oracle) closed(ctx context.Context) (settle.Record, bool) {
+	rec, err := settle.New(settle.Config{KV: o.kv, Log: o.bench.log}).Epoch(ctx, o.list.Epoch)
+	return rec, err == nil && rec.State == settle.Closed
+}
