@@ -26,6 +26,7 @@ import (
 func crashed(t *testing.T) (c node.Config, segment string, raw []byte) {
 	t.Helper()
 	c = config(t)
+	c.Admin.Socket = filepath.Join(t.TempDir(), "admin.sock") // a socket cannot be copied
 	n, stop := start(t, c)
 	raw = assertion(t, "EU868")
 	key := identity.NewEd25519([32]byte{6}) // another one comes behind it
