@@ -233,15 +233,15 @@ func (m *Manager) checkpoint(ctx context.Context, e poc.Epoch) (journal.Checkpoi
 	return c, m.cfg.KV.Update(ctx, func(tx store.Tx) error { return putJSON(tx, []byte(chainKey), next) })
 }
 
-// book posts what the epoch created: to each hotspot, from there to its owner;
-// to whom operates the network; and what nobody earned to the remainder. Causes
-// name epoch and hotspot, so that posting again changes nothing.
-func (m *Manager) book(ctx context.Context, res Result) error {
+// Bookings are what the epoch created: to each hotspot, from there to its owner; to
+// whom operates the network; and what nobody earned to the remainder. Causes name
+// epoch and hotspot, so that posting again changes nothing.
+func (res Result) Bookings() ([]ledger.Batch, error) {
 	batches := make([]ledger.Batch, 0, len(res.Rows)+2)
 	for _, r := range res.Rows {
 		sum, err := r.Total()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		h := ledger.HotspotAccount(r.Hotspot)
 		batches = append(batches, ledger.Batch{
@@ -257,6 +257,15 @@ func (m *Manager) book(ctx context.Context, res Result) error {
 	}
 	if res.Remainder > 0 {
 		batches = append(batches, ledger.Move(fmt.Sprintf("epoch/%d/remainder", res.Epoch), ledger.Issued, ledger.Remainder, res.Remainder))
+	}
+	return batches, nil
+}
+
+// book posts what the epoch created.
+func (m *Manager) book(ctx context.Context, res Result) error {
+	batches, err := res.Bookings()
+	if err != nil {
+		return err
 	}
 	if err := m.cfg.Book.Post(ctx, batches...); err != nil {
 		return fmt.Errorf("book: %w", err)

@@ -40,7 +40,7 @@ func (p *pass) finish(ctx context.Context, land []landing) (again []Batch, err e
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.refused = fmt.Sprintf("batch %d was paid by transaction %s, and not as this list says: "+
-				"another list, another batch size, or a store that is older than the chain: compare the published list with the commit memo, then rebuild from it", m.Batch, l.signature)
+				"another list, another batch size, or a store that is older than the chain: compare the published list with the commit memo (oraclectl audit); then stop the oracle, put state.db aside, and plan the epoch again from its bundle with oraclectl settle rebuild", m.Batch, l.signature)
 			return nil
 		case err != nil:
 			return fmt.Errorf("settle: read transaction %s: %w", l.signature, err)

@@ -5,9 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
+	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/store"
+	"heliograph/poc"
 )
 
 // Rebuild plans an epoch again after the store was lost, from its published list
@@ -72,6 +75,61 @@ func (s *Settler) paidBy(ctx context.Context, m Marker, list []reward.Payout) ([
 		}
 	}
 	return nil, nil
+}
+
+// Found is what the chain knows about the batches of a planned epoch.
+type Found struct {
+	PaidBatches int           `json:"paid_batches"` // a transaction has paid them
+	OpenBatches int           `json:"open_batches"` // nobody has
+	Paid        ledger.Amount `json:"paid"`
+	Open        ledger.Amount `json:"open"` // in open batches, or left out of paid ones
+}
+
+// Find asks the chain for each batch of a planned epoch whether it was paid. It
+// books nothing; [ErrUnknown] when the epoch was never planned.
+func (s *Settler) Find(ctx context.Context, e poc.Epoch) (f Found, err error) {
+	if _, err := s.epochOf(ctx, e); err != nil {
+		return f, err
+	}
+	var batches []Batch
+	err = s.kv.View(ctx, func(tx store.Tx) error {
+		batches = nil
+		return scan(tx, string(batchPrefix(e)), func(b Batch) { batches = append(batches, b) })
+	})
+	for _, b := range batches {
+		if err == nil {
+			err = s.findBatch(ctx, b, &f)
+		}
+	}
+	return f, err
+}
+
+func (s *Settler) findBatch(ctx context.Context, b Batch, f *Found) error {
+	paid, err := s.paidBy(ctx, Marker{b.Epoch, b.Index}, b.Payouts)
+	if err != nil {
+		return err
+	}
+	rest := 0
+	for i, p := range b.Payouts {
+		sum := &f.Paid
+		if !slices.Contains(paid, i) {
+			if _, moved := b.Moved[i]; moved {
+				continue // counted in the batch that it is in now
+			}
+			sum = &f.Open
+			rest++
+		}
+		if *sum, err = sum.Add(p.Amount); err != nil {
+			return err
+		}
+	}
+	switch {
+	case paid != nil:
+		f.PaidBatches++
+	case rest > 0:
+		f.OpenBatches++
+	}
+	return nil
 }
 
 // plan is an epoch's record and its batches before they are written.

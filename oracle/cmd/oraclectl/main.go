@@ -24,7 +24,8 @@ Usage:
                              chain: see oraclectl audit --help
   oraclectl policy ...       sign and show the network's policy: see oraclectl policy --help
   oraclectl hotspot list     registered hotspots
-  oraclectl settle ...       status, dry-run, approve, pause, resume: see oraclectl settle --help
+  oraclectl settle ...       status, dry-run, approve, pause, resume, rebuild: see
+                             oraclectl settle --help
   oraclectl ledger ...       totals, statement, export: see oraclectl ledger --help
   oraclectl doctor           check a data directory and this machine
 

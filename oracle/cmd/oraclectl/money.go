@@ -19,6 +19,9 @@ Usage:
   oraclectl settle pause --why TEXT
                                sign and send nothing until resume, over restarts too
   oraclectl settle resume
+  oraclectl settle rebuild --data DIR --rpc URL --bundle BUNDLE
+                               plan an epoch that the books of a STOPPED oracle lost,
+                               from its published bundle and the markers on chain
 
 status, dry-run, pause and resume take:
   --socket PATH   the operator's socket of a running oracle (default /var/lib/oracled/admin.sock)
@@ -37,6 +40,18 @@ approve takes (and --url, --data, --file, --oracle as epoch verify does):
   --message B64   compare another operator's message with the one made here
   --signature KEY=SIG
                   a signature, once for each signer; with --message: combine and send
+rebuild takes:
+  --data DIR      the data directory, whose state.db does not hold the epoch
+  --rpc URL,...   Solana JSON-RPC endpoints that keep history; several confirm each other
+  --bundle BUNDLE the epoch's bundle, a file or a URL
+  --oracle KEY    the key that the oracle must have
+  --hot KEY, --mint ACC, --treasury ACC
+                  what payouts are made with (default: what the bundle says)
+  --json          print JSON
+It recomputes the epoch, wants exactly its commit memo on chain, sent by the hot key,
+books what was earned, and plans the batches. It signs and pays nothing: the oracle
+goes on at its next start, and books what the markers show as paid. Rebuild the
+oldest epoch first; a second time changes nothing.
 
 Examples:
   oraclectl settle status --data /var/lib/oracled
@@ -45,9 +60,11 @@ Examples:
   oraclectl settle approve --epoch 20778 --rpc https://rpc.example --treasury ACC --hot KEY \
       --message BASE64 --signature KEY=SIG
   oraclectl settle pause --why "moving the treasury" --data /var/lib/oracled
+  oraclectl settle rebuild --data /var/lib/oracled --rpc https://rpc.example,https://rpc2.example \
+      --bundle epoch-20778.jsonl
 
 Exit codes: 0 all is well; 1 an epoch is stalled, refused or paused, or the epoch to
-approve does not verify; 2 the command could not be carried out.
+approve or to rebuild does not verify; 2 the command could not be carried out.
 `
 
 const ledgerUsage = `oraclectl ledger reads the books.
@@ -86,6 +103,7 @@ type money struct {
 	nonce      string
 	message    string
 	signatures texts
+	bundleAt   string
 }
 
 // texts is a flag that may be given several times.
@@ -108,6 +126,7 @@ func (m *money) flags(f *flag.FlagSet) {
 	f.StringVar(&m.nonce, "nonce", "", "")
 	f.StringVar(&m.message, "message", "", "")
 	f.Var(&m.signatures, "signature", "")
+	f.StringVar(&m.bundleAt, "bundle", "", "")
 }
 
 // usage is the help that fits the words.
@@ -132,6 +151,9 @@ func (c command) onMoney(ctx context.Context) error {
 	words := strings.Join(c.words, " ")
 	if words == "settle approve" {
 		return c.approve(ctx)
+	}
+	if words == "settle rebuild" {
+		return c.rebuild(ctx)
 	}
 	run := map[string]func(context.Context, *office) error{
 		"settle status": c.settleStatus, "settle dry-run": c.dryRun, "settle pause": c.pause, "settle resume": c.resume,
