@@ -221,6 +221,27 @@ func TestRecipientProblems(t *testing.T) {
 	}
 }
 
+// TestOffCurve: a wallet that no key can sign for is held although its token account
+// is sound, unless the configuration says that such wallets are paid.
+func TestOffCurve(t *testing.T) {
+	c := testClient(t)
+	vault, _, err := solana.FindProgramAddress([][]byte{[]byte("vault")}, solana.TokenProgramID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound := account(t, solana.TokenProgramID, tokenData(c.cfg.Mint, vault, 5, 1))
+	if got := c.problem(sound, poc.Wallet(vault)); !strings.Contains(got, "off the curve") || !strings.Contains(got, "another wallet") {
+		t.Errorf("held because %q", got)
+	}
+	c.cfg.OffCurve = true
+	if got := c.problem(sound, poc.Wallet(vault)); got != "" {
+		t.Errorf("not paid because %q", got)
+	}
+	if got := c.problem(nil, poc.Wallet(vault)); !strings.Contains(got, "no token account") {
+		t.Errorf("without an account: %q", got)
+	}
+}
+
 func TestSpendable(t *testing.T) {
 	owner, delegate := newKey(t).PublicKey(), newKey(t).PublicKey()
 	data := tokenData(newKey(t).PublicKey(), owner, 100, 1)
