@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"heliograph/oracle/ledger"
+	"heliograph/oracle/ledger/ledgertest"
 	"heliograph/oracle/settle"
 	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/oracle/store"
@@ -19,14 +20,18 @@ type oracle struct {
 	rnd     *rand.Rand
 	list    settle.List
 	kv      store.KV
+	outside *ledgertest.Checker // of the books in kv
 	crash   *crashKV
 	settler *settle.Settler
 	crashes int
-	begun   bool // the list is frozen
+	begun   bool  // the list is frozen
+	broken  error // what the outside checker found after a step
 }
 
 func (b *Bench) oracle(w weather, rnd *rand.Rand, l settle.List) *oracle {
-	return &oracle{bench: b, weather: w, rnd: rnd, list: l, kv: mem.NewKV()}
+	o := &oracle{bench: b, weather: w, rnd: rnd, list: l}
+	o.lose()
+	return o
 }
 
 // start makes a process on the store. It fails when no node answers just now.
@@ -69,6 +74,9 @@ func (o *oracle) step(ctx context.Context) (err error) {
 	if o.crash.dead {
 		o.settler, o.crashes = nil, o.crashes+1
 	}
+	if o.broken == nil {
+		o.broken = o.outside.Check(ctx)
+	}
 	return err
 }
 
@@ -89,7 +97,10 @@ func (o *oracle) begin(ctx context.Context) error {
 }
 
 // lose throws the store away.
-func (o *oracle) lose() { o.kv, o.settler, o.begun = mem.NewKV(), nil, false }
+func (o *oracle) lose() {
+	o.kv, o.settler, o.begun = mem.NewKV(), nil, false
+	o.outside = ledgertest.New(o.kv)
+}
 
 // closed says whether the epoch is; it looks at the store from outside.
 func (o *oracle) closed(ctx context.Context) (settle.Record, bool) {

@@ -223,7 +223,7 @@ func (r *run) judge(ctx context.Context, before, after map[poc.Wallet]uint64) {
 		}
 	}
 	for _, o := range r.oracles {
-		errs = append(errs, ledger.NewBook(o.kv).Audit(ctx))
+		errs = append(errs, ledger.NewBook(o.kv).Audit(ctx), o.broken)
 	}
 	r.result.Ledger = errors.Join(errs...)
 }
