@@ -79,6 +79,9 @@ func TestChipOnTerminal(t *testing.T) {
 	if got := call("listen", "--conf", conf, "--count", "3"); strings.Count(got, "crc ok") != 3 {
 		t.Errorf("listen: %s", got)
 	}
+	if got := call("spectrum", "--conf", conf, "--scans", "100"); strings.Count(got, "median -120.0 dBm") != 8 {
+		t.Errorf("spectrum: %s", got)
+	}
 	if got := call("send", "cafe", "--conf", conf, "--region", "EU868", "--gain-dbi", "0"); !strings.HasPrefix(got, "ok, 14.00 dBm") {
 		t.Errorf("send: %s", got)
 	}
