@@ -17,7 +17,7 @@ const (
 type RxPacket struct {
 	Payload   []byte // PHY payload, 0..255 bytes, owned by the receiver of the value
 	Frequency Hertz  // centre of the channel
-	Offset    Hertz  // measured carrier offset from Frequency; meaningful when HasOffset
+	Offset    Hertz  // measured carrier less Frequency; meaningful when HasOffset
 	HasOffset bool
 	DataRate  DataRate
 	Coding    CodingRate
@@ -54,7 +54,7 @@ type When uint8
 const (
 	Immediate When = 1 // as soon as the radio can
 	AtTick    When = 2 // when the concentrator's counter reaches TxPacket.Tick
-	AtGPS     When = 3 // at the PPS of TxPacket.GPSTime
+	AtGPS     When = 3 // at TxPacket.GPSTime, by a clock that GNSS disciplines
 )
 
 // TxPacket is one packet to be sent.
@@ -66,6 +66,7 @@ type TxPacket struct {
 	Power      CentiDBm // conducted, at the antenna connector
 	InvertIQ   bool     // true for LoRaWAN downlinks, false for beacons
 	NoCRC      bool     // LoRaWAN downlinks carry no payload checksum
+	Implicit   bool     // LoRa without PHY header, as class B beacons are; the receiver must know rate and length
 	Preamble   uint16   // symbols; 0 means the usual 8
 	RadioChain uint8
 	Antenna    uint8
@@ -73,7 +74,7 @@ type TxPacket struct {
 
 	When    When
 	Tick    Tick     // AtTick
-	GPSTime WallTime // AtGPS
+	GPSTime WallTime // AtGPS: the packet's start in UTC, whole seconds or not
 }
 
 // TxStatus says how a transmission ended. Anything but TxOK means that nothing

@@ -2,6 +2,7 @@ package forwarder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -35,6 +36,9 @@ type job struct {
 func (f *Forwarder) Send(ctx context.Context, p radio.TxPacket) (radio.TxResult, error) {
 	if err := ctx.Err(); err != nil {
 		return radio.TxResult{}, err
+	}
+	if p.Implicit {
+		return radio.TxResult{Status: radio.TxFailed}, errors.New("forwarder: send: a packet without PHY header: forwarders make class B beacons by themselves")
 	}
 	txpk := gwmp.TxPKOf(p)
 	txpk.Board &= 1<<boardBits - 1

@@ -114,7 +114,7 @@ func (l *Limiter) Reserve(req Request, at radio.Micros) (Grant, error) {
 	p := req.Packet
 	onAir, err := airtime.OnAir(airtime.Params{
 		DataRate: p.DataRate, Coding: p.Coding, PayloadBytes: len(p.Payload),
-		PreambleSymbols: int(p.Preamble), NoCRC: p.NoCRC,
+		PreambleSymbols: int(p.Preamble), ImplicitHeader: p.Implicit, NoCRC: p.NoCRC,
 	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("txlimit: reserve: %w", err)

@@ -43,7 +43,7 @@ func (q *Queue) admit(r Request, now radio.Tick) (entry, radio.TxStatus) {
 	e := entry{packet: r.Packet, class: r.Class, start: r.Tick}
 	air, err := airtime.OnAir(airtime.Params{
 		DataRate: r.Packet.DataRate, Coding: r.Packet.Coding, PayloadBytes: len(r.Packet.Payload),
-		PreambleSymbols: int(r.Packet.Preamble), NoCRC: r.Packet.NoCRC,
+		PreambleSymbols: int(r.Packet.Preamble), ImplicitHeader: r.Packet.Implicit, NoCRC: r.Packet.NoCRC,
 	})
 	if err != nil || r.Class < ClassA || r.Class > Beacon {
 		return e, radio.TxFailed

@@ -38,7 +38,7 @@ func TestSendEqualsVendor(t *testing.T) {
 			got.feed(chip.writes)
 			want.feed(vendor)
 			p := packetOf(t, c, want, vendor)
-			o, status, err := c.check(&p, false)
+			o, status, err := c.check(&p)
 			if err != nil || status != radio.TxOK {
 				t.Fatalf("%+v: %v, %v", p, status, err)
 			}

@@ -50,8 +50,6 @@ type order struct {
 	gain  calc.Gain
 	delay uint16        // start delay register, LoRa
 	air   time.Duration // time on air
-
-	implicit bool // LoRa: no PHY header
 }
 
 // Send transmits a packet and waits until it is known to be on air, or not. A
@@ -60,16 +58,7 @@ type order struct {
 // is on air. A packet for a tick is programmed shortly before. A packet for a GPS time is sent at the next pulse per second, so hand it over
 // within the second before.
 func (c *Concentrator) Send(ctx context.Context, p radio.TxPacket) (radio.TxResult, error) {
-	return c.send(ctx, p, false)
-}
-
-// SendImplicit is Send for a LoRa packet without PHY header, as class B beacons are.
-func (c *Concentrator) SendImplicit(ctx context.Context, p radio.TxPacket) (radio.TxResult, error) {
-	return c.send(ctx, p, true)
-}
-
-func (c *Concentrator) send(ctx context.Context, p radio.TxPacket, implicit bool) (radio.TxResult, error) {
-	o, status, err := c.check(&p, implicit)
+	o, status, err := c.check(&p)
 	if err != nil || status != radio.TxOK {
 		return radio.TxResult{Status: status}, err
 	}
@@ -111,8 +100,8 @@ func (c *Concentrator) whenFree(ctx context.Context, chain int) error {
 }
 
 // check refuses what this concentrator cannot send.
-func (c *Concentrator) check(p *radio.TxPacket, implicit bool) (o order, status radio.TxStatus, err error) {
-	o.p, o.implicit = p, implicit
+func (c *Concentrator) check(p *radio.TxPacket) (o order, status radio.TxStatus, err error) {
+	o.p = p
 	if int(p.RadioChain) >= RFChains || !c.cfg.Radios[p.RadioChain].TxEnable || !c.cfg.Radios[p.RadioChain].Enable {
 		return o, radio.TxNoRadio, nil
 	}
@@ -139,17 +128,17 @@ func (c *Concentrator) check(p *radio.TxPacket, implicit bool) (o order, status 
 			return o, radio.TxFailed, nil
 		}
 	}
-	if o.air, err = c.air(p, o.implicit); err != nil {
+	if o.air, err = c.air(p); err != nil {
 		return o, radio.TxFailed, nil
 	}
 	return o, radio.TxOK, nil
 }
 
 // air is a packet's time on air.
-func (c *Concentrator) air(p *radio.TxPacket, implicit bool) (time.Duration, error) {
+func (c *Concentrator) air(p *radio.TxPacket) (time.Duration, error) {
 	us, err := airtime.OnAir(airtime.Params{
 		DataRate: p.DataRate, Coding: p.Coding, PayloadBytes: len(p.Payload),
-		PreambleSymbols: int(preambleOf(p)), ImplicitHeader: implicit, NoCRC: p.NoCRC,
+		PreambleSymbols: int(preambleOf(p)), ImplicitHeader: p.Implicit, NoCRC: p.NoCRC,
 	})
 	return us.Duration(), err
 }

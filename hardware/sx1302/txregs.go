@@ -47,7 +47,7 @@ func (c *Concentrator) program(ctx context.Context, o order) (state byte, counte
 	}
 	i := l.addRead(regTxTopATxFsmStatusTxStatus.plus(d).addr(), 1, false)
 	j := l.addRead(regTimestampTimestampMsb2Timestamp.addr(), 4, false)
-	if err := l.send(ctx); err != nil {
+	if err := c.regs.sent(l.send(ctx)); err != nil {
 		return 0, 0, err
 	}
 	var b [4]byte
@@ -87,11 +87,11 @@ func (c *Concentrator) setTx(o order) error {
 	set(regTxTopAAgcTxBwAgcTxBw, bandwidthCode(p.DataRate.Bandwidth))
 	set(regTxTopATxStartDelayMsbTxStartDelay, int(o.delay>>8))
 	set(regTxTopATxStartDelayLsbTxStartDelay, int(o.delay&0xFF))
-	c.setTxLoRa(p, o.implicit, set)
+	c.setTxLoRa(p, set)
 	return nil
 }
 
-func (c *Concentrator) setTxLoRa(p *radio.TxPacket, implicit bool, set func(field, int)) {
+func (c *Concentrator) setTxLoRa(p *radio.TxPacket, set func(field, int)) {
 	sf := p.DataRate.SF
 	peak1, peak2 := syncPeaks(c.cfg.Public, sf)
 	preamble := preambleOf(p)
@@ -104,7 +104,7 @@ func (c *Concentrator) setTxLoRa(p *radio.TxPacket, implicit bool, set func(fiel
 	set(regTxTopATxrxCfg01PpmOffsetHdrCtrl, 0)
 	set(regTxTopATxrxCfg02ModemEn, 1)
 	set(regTxTopATxrxCfg02Cadrxtx, 2)
-	set(regTxTopATxrxCfg02ImplicitHeader, flag(implicit))
+	set(regTxTopATxrxCfg02ImplicitHeader, flag(p.Implicit))
 	set(regTxTopATxrxCfg02CrcEn, flag(!p.NoCRC))
 	set(regTxTopATxrxCfg02FineSynchEn, flag(sf <= 6))
 	set(regTxTopATxrxCfg03PayloadLength, len(p.Payload))

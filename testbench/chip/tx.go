@@ -245,6 +245,7 @@ func (c *Chip) txLoRa(base uint16, s *Transmission) {
 	p.InvertIQ = c.field(regTxChirp+base, 1, 1) != 0
 	p.NoCRC = c.field(regTxOptions+base, 0, 1) == 0
 	s.Implicit = c.field(regTxOptions+base, 1, 1) != 0
+	p.Implicit = s.Implicit
 	s.Sync = c.syncWord(regTxSync + base)
 	n := uint16(c.reg[regTxLength+base])
 	p.Payload = append([]byte(nil), c.reg[txBuffer+base:txBuffer+base+n]...)

@@ -104,7 +104,7 @@ func toDBm(mw float64) float64        { return 10 * math.Log10(mw) }
 func onAir(p radio.TxPacket) (time.Duration, error) {
 	span, err := airtime.OnAir(airtime.Params{
 		DataRate: p.DataRate, Coding: max(p.Coding, 1), PayloadBytes: len(p.Payload),
-		PreambleSymbols: int(p.Preamble), NoCRC: p.NoCRC,
+		PreambleSymbols: int(p.Preamble), ImplicitHeader: p.Implicit, NoCRC: p.NoCRC,
 	})
 	return span.Duration(), err
 }
