@@ -12,6 +12,14 @@
 // are those that Semtech's sx1302_hal V2.1.0 writes. Where the driver differs on
 // purpose, differences.go says how and why.
 //
+// # Frequency offset
+//
+// The chip and Semtech's "foff" count a channel's frequency less the carrier's;
+// [radio.RxPacket] counts the carrier's less the channel's, so the driver turns the
+// sign, and package radio/gwmp turns it back. The rounding of a channel's IF
+// register is corrected as the vendor does it; [calc.FrequencyOffset] says why that
+// is right.
+//
 // # Less work on the bus
 //
 // The driver keeps a copy of every configuration register. A field is set in the

@@ -238,7 +238,7 @@ func (c *Concentrator) packet(m *meta) (p radio.RxPacket, ok bool) {
 		p.RSSI = calc.RSSI(m.rssi, front.RSSIOffset, comp)
 		p.SignalRSSI, p.HasSignalRSSI = calc.RSSI(m.signal, front.RSSIOffset, comp), true
 		p.SNR = calc.SNR(m.snr)
-		p.Offset = calc.FrequencyOffset(m.freqError, bw, c.ifError[m.channel])
+		p.Offset = -calc.FrequencyOffset(m.freqError, bw, c.ifError[m.channel])
 		p.HasOffset = true
 	}
 	if p.CRC = crcStatus(crcOn, m.crcBad); p.CRC == radio.CRCBad {
@@ -279,7 +279,7 @@ func (c *Concentrator) stamp(m *meta, p *radio.RxPacket, crcOn bool, offset radi
 		c.rx.metrics = append(c.rx.metrics, int8(b))
 	}
 	ns, err := c.pps.Nanos(calc.FinePacket{
-		Stamp: m.stamp, SF: p.DataRate.SF, Carrier: p.Frequency, Offset: p.Offset, IF: offset, Metrics: c.rx.metrics,
+		Stamp: m.stamp, SF: p.DataRate.SF, Carrier: p.Frequency, Offset: -p.Offset, IF: offset, Metrics: c.rx.metrics,
 	})
 	if err == nil {
 		p.FineNanos, p.HasFine = ns, true
@@ -366,9 +366,7 @@ func (c *Concentrator) readCounter(ctx context.Context) error {
 			last = err
 			continue
 		}
-		if c.pps.Add(binary.BigEndian.Uint32(b[:4])) && c.pps.Seen() > 1 {
-			c.watch.lastPPS = now
-		}
+		c.latched(binary.BigEndian.Uint32(b[:4]), now)
 		c.mu.Lock()
 		c.now, c.nowAt, c.nowOK = cycles, now, true
 		c.mu.Unlock()

@@ -498,6 +498,9 @@ func TestRxPKOf(t *testing.T) {
 	if !reflect.DeepEqual(out, want) {
 		t.Errorf("got  %+v\nwant %+v", out, want)
 	}
+	if got := RxPKOf(in).Offset; got != -in.Offset {
+		t.Errorf("foff is %d for a carrier %d Hz too high: servers expect channel less carrier", got, in.Offset)
+	}
 	in.Payload[0] = 8
 	if out.Payload[0] != 9 {
 		t.Error("the payload is shared")

@@ -14,7 +14,8 @@ import (
 const maxSignals = 16
 
 // RxPK is one received packet of a PUSH_DATA, in exact units. Fields mean what
-// they mean in [radio.RxPacket].
+// they mean in [radio.RxPacket], but for Offset: concentrators count it the other
+// way round, as channel less carrier, and so does "foff".
 type RxPK struct {
 	Payload  []byte // 0..255 bytes
 	Tmst     uint32 // concentrator counter at the end of the packet, in µs, wrapping
@@ -22,7 +23,7 @@ type RxPK struct {
 	GPS      int64  // GPS time by "tmms" in ms since 1980-01-06, 0 when absent
 
 	Frequency radio.Hertz
-	Offset    radio.Hertz // "foff"; meaningful when HasOffset
+	Offset    radio.Hertz // "foff", Frequency less carrier; meaningful when HasOffset
 	HasOffset bool
 	DataRate  radio.DataRate
 	Coding    radio.CodingRate // 0 when FSK, "OFF" or absent
@@ -51,7 +52,7 @@ func (p RxPK) Packet(near radio.Tick) radio.RxPacket {
 	return radio.RxPacket{
 		Payload:       append([]byte(nil), p.Payload...),
 		Frequency:     p.Frequency,
-		Offset:        p.Offset,
+		Offset:        -p.Offset,
 		HasOffset:     p.HasOffset,
 		DataRate:      p.DataRate,
 		Coding:        p.Coding,
@@ -96,7 +97,7 @@ func RxPKOf(p radio.RxPacket) RxPK {
 		r.Coding, r.SNR = p.Coding, roundTo(p.SNR, 10)
 	}
 	if p.HasOffset {
-		r.Offset = p.Offset
+		r.Offset = -p.Offset
 	}
 	if p.HasSignalRSSI {
 		r.SignalRSSI = roundTo(p.SignalRSSI, 100)

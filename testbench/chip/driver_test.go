@@ -155,15 +155,6 @@ func (b board) channelOf(t *testing.T, i int) radio.Hertz {
 	return f
 }
 
-// exactIF says whether the register of an IF holds it without rounding.
-func (b board) exactIF(i int) bool {
-	f := b.conf.Service.IF
-	if i < sx1302.MultiSF {
-		f = b.conf.Channels[i].IF
-	}
-	return f*32%15625 == 0
-}
-
 // sync is the network's sync word.
 func (b board) sync() byte {
 	if b.conf.Public {
@@ -251,9 +242,7 @@ func oneUplink(t *testing.T, clock *chip.ManualClock, sky *chip.Sky, device ethe
 		t.Errorf("channel %d %v: received %+v", ch, dr, p)
 	}
 	if dr.Modulation == radio.LoRa {
-		// The vendor's formula adds the rounding error of the IF register, less
-		// than 489 Hz, where it would have to be taken off (see the README).
-		if off := math.Abs(float64(p.Offset) - 700); off > 2*488.3 || b.exactIF(ch) && off > 35 { // an SX125x tunes in steps of 31 or 61 Hz
+		if off := math.Abs(float64(p.Offset) - 700); off > 62 { // an SX125x tunes in steps of 31 or 61 Hz
 			t.Errorf("channel %d %v: offset %d Hz, want 700", ch, dr, p.Offset)
 		}
 		if p.SNR < 1150 || p.Coding != 1 {

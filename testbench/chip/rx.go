@@ -243,8 +243,9 @@ func (c *Chip) packetOf(ch channel, modem byte, r Reception) fifoPacket {
 	p.sf, p.coding = byte(in.DataRate.SF), byte(max(in.Coding, 1))
 	p.rssi, p.signal = clampByte(dbm(in.RSSI)), clampByte(dbm(in.Level()))
 	p.snr = int8(min(max(math.Round(in.SNR.Float()*4), -128), 127))
-	offset := float64(in.Frequency+in.Offset) - ch.centre
-	p.freqError = int32(math.Round(offset * (1 << 20) / float64(ch.bw)))
+	// The modem counts its own centre less the carrier (see the README).
+	below := ch.centre - float64(in.Frequency+in.Offset)
+	p.freqError = int32(math.Round(below * (1 << 20) / float64(ch.bw)))
 	rate := loraRate{sf: int(p.sf), bwKHz: int(ch.bw / radio.KHz), coding: int(p.coding), length: len(in.Payload), crc: p.crcOn}
 	c.stampLoRa(&p, ch, rate, r)
 	return p
@@ -283,7 +284,7 @@ func (c *Chip) fineMetrics(p *fifoPacket, ch channel, rate loraRate, r Reception
 	}
 	preambleEnd := r.End.Add(-time.Duration(quarters) * time.Duration(2000<<rate.sf))
 	off := float64(rate.preambleTicks())
-	off += off*float64(r.Packet.Offset)/float64(r.Packet.Frequency) + 0.5
+	off += 0.5 - off*float64(r.Packet.Offset)/float64(r.Packet.Frequency) // a fast sender's symbols are short
 	coarse := int64(int32(p.timestamp-c.count(preambleEnd))) - int64(off) + 2138
 	rest := float64(FineLag-coarse) + c.fraction(preambleEnd) - notchDelay(ch.ifHz/1000)
 	n := 2 * min(int(c.reg[regMaxMetrics]), 32, 4<<min(12-int(p.sf), 3))

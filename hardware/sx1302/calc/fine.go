@@ -50,7 +50,7 @@ type FinePacket struct {
 	Stamp   uint32 // 32 MHz counter in the packet's metadata
 	SF      radio.SpreadingFactor
 	Carrier radio.Hertz // centre of the channel
-	Offset  radio.Hertz // measured carrier offset
+	Offset  radio.Hertz // channel less carrier, as [FrequencyOffset] has it
 	IF      radio.Hertz // of the channel, from its radio's centre
 	Metrics []int8      // 2*M values from the packet's metadata
 }
@@ -86,7 +86,8 @@ func (p *PPS) Nanos(k FinePacket) (uint32, error) {
 const decoderOffset = 2138
 
 // preamble is the time from the end of the preamble to the header's end, where
-// the chip stamps, in cycles, stretched by the sender's frequency error.
+// the chip stamps, in cycles, stretched by the sender's frequency error: one whose
+// carrier is low by some share also has symbols longer by that share.
 func (k FinePacket) preamble() uint32 {
 	symbols := int64(12)
 	if k.SF < 7 {

@@ -39,10 +39,17 @@ func (r IF) Error(wanted radio.Hertz) radio.Hertz {
 	return wanted - radio.Hertz(int64(r)*15625/32)
 }
 
-// FrequencyOffset is a packet's carrier offset from the centre of its channel,
-// from the 20-bit error in its metadata (already sign-extended) and the rounding
-// error of the channel's [IF] (d.3). bw is the bandwidth of the packet; the
-// result is 0 for a bandwidth that LoRa modems lack.
+// FrequencyOffset is the vendor's "foff" of a packet, in hertz, from the 20-bit
+// error in its metadata (already sign-extended) and the rounding error of the
+// channel's [IF] (d.3). bw is the bandwidth of the packet; the result is 0 for a
+// bandwidth that LoRa modems lack.
+//
+// It is channel less carrier: positive for a transmitter that is too low. The
+// modem is centred on radio + register, so for a transmitter exactly on radio + IF
+// it measures the rounding error, and what the vendor adds cancels that only if
+// the modem counts its own centre less the carrier, as the LoRa modem of the
+// SX1276 does too. The vendor's fine timestamp agrees: there a positive offset
+// means longer symbols, a slow transmitter (d.6).
 func FrequencyOffset(reg int32, bw, ifError radio.Hertz) radio.Hertz {
 	if bandwidthFactor(bw) == 0 {
 		return 0
