@@ -129,7 +129,18 @@ func (r *registers) flush(ctx context.Context) error {
 	}
 	r.l.begin()
 	r.addPending()
-	return r.l.send(ctx)
+	return r.sent(r.l.send(ctx))
+}
+
+// sent passes on how an access with addPending ended. When it failed nobody knows
+// which of the bytes the chip has taken, so all are read again before they are used.
+func (r *registers) sent(err error) error {
+	if err != nil {
+		for i := range r.state {
+			r.state[i] &^= regKnown
+		}
+	}
+	return err
 }
 
 // addPending appends the pending changes to the access in hand, which the caller

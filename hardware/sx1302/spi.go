@@ -60,10 +60,15 @@ func (t *spiTransport) open(ctx context.Context) error {
 	return nil
 }
 
+// send carries all frames or, when ctx has ended before, none: half of a group would
+// leave the chip in a state that nobody meant, or lose what was taken out of the FIFO.
 func (t *spiTransport) send(ctx context.Context, frames []frame) error {
-	for _, f := range frames {
-		if err := ctx.Err(); err != nil {
-			return err
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for i, f := range frames {
+		if i == 1 {
+			ctx = context.WithoutCancel(ctx)
 		}
 		target := t.chip
 		if f.sx1261 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io"
 	"os"
 	"time"
 
@@ -37,7 +36,8 @@ const (
 )
 
 const (
-	bridgeTimeout = time.Second
+	bridgeTimeout = time.Second            // of an exchange
+	bridgeGrace   = 100 * time.Millisecond // for an answer whose caller has left
 	drainTime     = 20 * time.Millisecond
 )
 
@@ -49,7 +49,16 @@ type bridge struct {
 	id   byte // of the last request
 	out  []byte
 	in   []byte
+	next awaited
 	dead error // the first failure: after it nothing can be in step any more
+}
+
+// awaited is the answer that the bridge has to give next.
+type awaited struct {
+	id, cmd byte
+	until   time.Time // the exchange's deadline
+	got     int       // bytes of it in bridge.in
+	owed    bool      // its caller has left: the next exchange takes it in first
 }
 
 func newBridge(dial func(context.Context) (bus.Serial, error)) *bridge {
@@ -74,7 +83,7 @@ func (b *bridge) open(ctx context.Context) error {
 		}
 		return fault(FaultBus, err, "open")
 	}
-	b.port, b.dead = port, nil
+	b.port, b.dead, b.next = port, nil, awaited{}
 	if err := b.drain(ctx); err != nil {
 		return err
 	}
@@ -151,48 +160,70 @@ func (b *bridge) command(ctx context.Context, cmd byte, payload []byte) ([]byte,
 	return b.exchange(ctx, cmd)
 }
 
-// exchange writes b.out and reads the answer.
+// exchange writes b.out and reads the answer. Ctx's end does not tear it: an answer
+// that comes within bridgeGrace is still the result, and a later one is owed.
 func (b *bridge) exchange(ctx context.Context, cmd byte) ([]byte, error) {
-	deadline := time.Now().Add(bridgeTimeout)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
+	if b.next.owed {
+		if _, err := b.take(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if err := b.port.SetReadDeadline(deadline); err != nil {
-		return nil, b.fail(fault(FaultBridge, err, "deadline"))
-	}
-	defer b.wakeOn(ctx)()
 	if _, err := b.port.Write(b.out); err != nil {
 		return nil, b.fail(fault(FaultBridge, err, "write command %#02x", cmd))
 	}
-	h := b.in[:bridgeHeader]
-	if _, err := io.ReadFull(b.port, h); err != nil {
-		return nil, b.broken(ctx, err, cmd)
-	}
-	n := int(binary.BigEndian.Uint16(h[1:]))
-	body := b.in[bridgeHeader : bridgeHeader+n]
-	switch {
-	case h[0] != b.id:
-		return nil, b.fail(fault(FaultBridge, nil, "answer %#02x to request %#02x", h[0], b.id))
-	case h[3] == bridgeRefused:
-		return nil, b.fail(fault(FaultBridge, nil, "command %#02x refused", cmd))
-	case h[3] != cmd|bridgeAnswer:
-		return nil, b.fail(fault(FaultBridge, nil, "answer of type %#02x to command %#02x", h[3], cmd))
-	}
-	if _, err := io.ReadFull(b.port, body); err != nil {
-		return nil, b.broken(ctx, err, cmd)
-	}
-	return body, nil
+	b.next = awaited{id: b.out[0], cmd: cmd, until: time.Now().Add(bridgeTimeout)}
+	return b.take(ctx)
 }
 
-// wakeOn makes a Read end when ctx does, until the returned function is called.
-func (b *bridge) wakeOn(ctx context.Context) func() {
+// take reads what is missing of the awaited answer and returns its payload.
+func (b *bridge) take(ctx context.Context) ([]byte, error) {
+	w := &b.next
+	if err := b.port.SetReadDeadline(w.until); err != nil {
+		return nil, b.fail(fault(FaultBridge, err, "deadline"))
+	}
+	defer b.hurryOn(ctx)()
+	if err := b.fill(ctx, bridgeHeader); err != nil {
+		return nil, err
+	}
+	switch h := b.in[:bridgeHeader]; {
+	case h[0] != w.id:
+		return nil, b.fail(fault(FaultBridge, nil, "answer %#02x to request %#02x", h[0], w.id))
+	case h[3] == bridgeRefused:
+		return nil, b.fail(fault(FaultBridge, nil, "command %#02x refused", w.cmd))
+	case h[3] != w.cmd|bridgeAnswer:
+		return nil, b.fail(fault(FaultBridge, nil, "answer of type %#02x to command %#02x", h[3], w.cmd))
+	}
+	end := bridgeHeader + int(binary.BigEndian.Uint16(b.in[1:]))
+	if err := b.fill(ctx, end); err != nil {
+		return nil, err
+	}
+	w.owed = false
+	return b.in[bridgeHeader:end], nil
+}
+
+// fill reads until n bytes of the awaited answer are there.
+func (b *bridge) fill(ctx context.Context, n int) error {
+	for w := &b.next; w.got < n; {
+		k, err := b.port.Read(b.in[w.got:n])
+		if w.got += k; err != nil && w.got < n {
+			return b.broken(ctx, err)
+		}
+	}
+	return nil
+}
+
+// hurryOn leaves a Read no more than bridgeGrace once ctx has ended, until the
+// returned function is called.
+func (b *bridge) hurryOn(ctx context.Context) func() {
 	if ctx.Done() == nil {
 		return func() {}
 	}
-	port, woken := b.port, make(chan struct{})
+	port, until, woken := b.port, b.next.until, make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(woken)
-		_ = port.SetReadDeadline(time.Unix(1, 0))
+		if soon := time.Now().Add(bridgeGrace); soon.Before(until) {
+			_ = port.SetReadDeadline(soon)
+		}
 	})
 	return func() {
 		if !stop() {
@@ -201,15 +232,17 @@ func (b *bridge) wakeOn(ctx context.Context) func() {
 	}
 }
 
-// broken turns a failed read into the context's error or a fault. Either way the
-// stream is out of step.
-func (b *bridge) broken(ctx context.Context, err error, cmd byte) error {
-	e := b.fail(fault(FaultBridge, err, "no whole answer to command %#02x", cmd))
-	if ctx.Err() != nil {
+// broken turns a failed read into a fault, or into ctx's error when only the
+// patience with an answer has ended: then that is owed. A fault puts the stream out
+// of step.
+func (b *bridge) broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(b.next.until) {
+		b.next.owed = true
 		return ctx.Err()
 	}
-	if d, ok := ctx.Deadline(); ok && !time.Now().Before(d) {
-		return context.DeadlineExceeded // the port's clock was faster than ctx's
+	e := b.fail(fault(FaultBridge, err, "no whole answer to command %#02x", b.next.cmd))
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return e
 }

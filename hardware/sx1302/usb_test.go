@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,5 +210,98 @@ func TestUSBSilent(t *testing.T) {
 	c := usbConcentrator(t, f)
 	if err := c.Start(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("start: %v", err)
+	}
+}
+
+// slowBridge answers SPI commands late, once it is told to.
+func slowBridge(late time.Duration) (f *fakeBridge, begun chan struct{}, slow *atomic.Bool) {
+	f = &fakeBridge{version: "V01.00.00", spi: bridgeSPI}
+	begun, slow = make(chan struct{}, 1), &atomic.Bool{}
+	f.mangle = func(cmd byte, ack []byte) []byte {
+		if cmd == bridgeSPI && slow.CompareAndSwap(true, false) {
+			begun <- struct{}{}
+			time.Sleep(late)
+		}
+		return ack
+	}
+	return f, begun, slow
+}
+
+// TestUSBCancelled: a context that ends in the middle of an exchange costs neither
+// the bridge nor a packet. An answer that is on its way is still taken; one that
+// is later than that is taken in by the next exchange.
+func TestUSBCancelled(t *testing.T) {
+	for name, late := range map[string]time.Duration{"within the grace": 20 * time.Millisecond, "after it": 3 * bridgeGrace} {
+		t.Run(name, func(t *testing.T) {
+			f, begun, slow := slowBridge(late)
+			c := usbConcentrator(t, f)
+			if err := c.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			slow.Store(true)
+			go func() { _, err := c.Receive(ctx); done <- err }()
+			<-begun
+			cancel()
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Fatalf("cancelled: %v", err)
+			}
+			f.chip.mu.Lock()
+			f.chip.fifo = entry(numbered(1), 0, 0, 0)
+			f.chip.mu.Unlock()
+			if ps, err := c.Receive(t.Context()); err != nil || len(ps) != 1 {
+				t.Errorf("afterwards: %v, %v", ps, err)
+			}
+			if f.cmds[bridgePing] != 1 {
+				t.Errorf("%d PINGs: the bridge was opened again", f.cmds[bridgePing])
+			}
+		})
+	}
+}
+
+// TestUSBOwedForEver: an answer that never comes is a fault of the next exchange,
+// within the first one's deadline.
+func TestUSBOwedForEver(t *testing.T) {
+	f, begun, slow := slowBridge(bridgeTimeout + time.Second)
+	c := usbConcentrator(t, f)
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	slow.Store(true)
+	go func() { <-begun; cancel() }()
+	if err := c.Health(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatalf("cancelled: %v", err)
+	}
+	if got, _ := FaultOf(c.Health(t.Context())); got != FaultBridge {
+		t.Errorf("then: %v", got)
+	}
+}
+
+// TestUSBPacketsOutliveCancel: packets that an exchange took out of the FIFO while
+// its context ended are handed out, not lost.
+func TestUSBPacketsOutliveCancel(t *testing.T) {
+	f := &fakeBridge{version: "V01.00.00", spi: bridgeSPI}
+	c := usbConcentrator(t, f)
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.chip.fifo = entry(numbered(1), 0, 0, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	f.mangle = func(cmd byte, ack []byte) []byte {
+		if n++; cmd == bridgeSPI && n == 2 { // the count first, then the FIFO
+			cancel()
+			time.Sleep(bridgeGrace / 10) // the driver notices
+		}
+		return ack
+	}
+	ps, err := c.Receive(ctx)
+	if err != nil {
+		ps, err = c.Receive(t.Context())
+	}
+	if err != nil || len(ps) != 1 {
+		t.Errorf("%v, %v", ps, err)
 	}
 }
