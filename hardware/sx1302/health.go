@@ -3,6 +3,8 @@ package sx1302
 import (
 	"context"
 	"time"
+
+	"heliograph/hardware/sx1302/calc"
 )
 
 // How the driver watches the chip.
@@ -24,12 +26,16 @@ type watch struct {
 	due     time.Time
 	stalled int // looks in a row with the AGC in the stall's state
 	lastPPS time.Time
+
+	pulse     calc.Cycles // the last one
+	pulseSeen bool
 }
 
 // Health looks once for everything that can go wrong without being noticed:
 // a parity error of a microcontroller, the receiver's silent stall, a chip that
 // was reset or replaced behind the driver's back, a counter that stands still,
-// jumps or runs backwards, and the loss of a pulse per second that was there.
+// jumps or runs backwards, a receiver that once heard packets and has heard none
+// for [Options].Silence, and the loss of a pulse per second that was there.
 // Receive does the same on its own every [WatchEvery], except for the pulse, without which
 // reception goes on. The result is an [*Error], or ctx's error.
 func (c *Concentrator) Health(ctx context.Context) error {
@@ -43,9 +49,8 @@ func (c *Concentrator) Health(ctx context.Context) error {
 		if err := c.readCounter(ctx); err != nil {
 			return err
 		}
-		now := c.clock.Now()
-		if since := now.Sub(c.watch.lastPPS); c.pps.Seen() > 1 && since > PPSLost {
-			return fault(FaultPPS, nil, "the last one came %v ago", since.Round(time.Second))
+		if p := c.pulse(c.clock.Now()); p.Seen { // boards without a receiver are well without
+			return p.Lost()
 		}
 		return nil
 	})
@@ -105,7 +110,7 @@ func (c *Concentrator) look(ctx context.Context) error {
 	}
 	if l.frames[agc].r[readStart+1] != stalledStatus {
 		c.watch.stalled = 0
-		return nil
+		return c.checkSilence()
 	}
 	if c.watch.stalled++; c.watch.stalled > 1 {
 		return fault(FaultStall, nil, "AGC status stays at %#02x", stalledStatus)

@@ -366,9 +366,7 @@ func (c *Concentrator) readCounter(ctx context.Context) error {
 			last = err
 			continue
 		}
-		if c.pps.Add(binary.BigEndian.Uint32(b[:4])) && c.pps.Seen() > 1 {
-			c.watch.lastPPS = now
-		}
+		c.latched(binary.BigEndian.Uint32(b[:4]), now)
 		c.mu.Lock()
 		c.now, c.nowAt, c.nowOK = cycles, now, true
 		c.mu.Unlock()
