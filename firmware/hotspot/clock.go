@@ -46,7 +46,7 @@ func (c *clock) add(s timing.Sample) (first bool, err error) {
 func (c *clock) synced() (synced, systemWrong bool, jumps uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.est.Synced(), c.est.SystemContradicts(c.instant()), c.est.Jumps()
+	return c.est.Synced(), c.est.Contradicts(timing.System, c.instant()), c.est.Jumps()
 }
 
 func (c *clock) forward() forward.Now {

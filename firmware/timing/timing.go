@@ -2,7 +2,8 @@
 // boots in 1970 and its counter of microseconds starts anywhere, so UTC is not
 // read but estimated: from round trips to the oracle, each of which bounds the
 // offset between monotonic time and UTC by an interval (as RFC 5905 section 11
-// does with correctness intervals, and Marzullo's algorithm before it).
+// does with correctness intervals, and Marzullo's algorithm before it), and from
+// a GNSS receiver or a system clock that something keeps, where there is one.
 //
 // Everything here is pure: instants of the host's monotonic clock and of its
 // system clock are arguments. An [Estimator] is not safe for concurrent use.
@@ -36,6 +37,10 @@ type Config struct {
 type Instant struct {
 	Mono   time.Duration // monotonic, since any fixed start
 	System int64         // system clock, unix nanoseconds; used only when it is trusted
+
+	// GNSS is UTC of this instant by a GNSS receiver; unknown without one, and
+	// while it has no fix or no pulses.
+	GNSS radio.WallTime
 }
 
 // Sample is one round trip to the oracle.
@@ -117,43 +122,4 @@ func drift(age time.Duration, ppm int64) int64 {
 // wholeMicros rounds a bound up to what reports can state.
 func wholeMicros(d time.Duration) time.Duration {
 	return (d + time.Microsecond - 1).Truncate(time.Microsecond)
-}
-
-// At is UTC at the given moment. It is unknown before the first sample, unless
-// the configuration trusts the system clock. With both, the narrower of the two
-// counts as long as they do not contradict each other; if they do, the oracle is
-// right, because it is the oracle that will judge.
-func (e *Estimator) At(now Instant) radio.WallTime {
-	var lo, hi int64
-	if e.known {
-		lo, hi = e.bounds(now.Mono)
-	}
-	if e.cfg.TrustSystem {
-		sysLo := now.System - int64(e.cfg.SystemBound) - int64(now.Mono)
-		sysHi := now.System + int64(e.cfg.SystemBound) - int64(now.Mono)
-		if !e.known {
-			lo, hi = sysLo, sysHi
-		} else if l, h := max(lo, sysLo), min(hi, sysHi); l <= h {
-			lo, hi = l, h
-		}
-	} else if !e.known {
-		return radio.WallTime{}
-	}
-	mid := lo + (hi-lo)/2
-	w := radio.WallTime{UnixNano: mid + int64(now.Mono), Bound: wholeMicros(time.Duration((hi-lo+1)/2 + 1))}
-	if w.UnixNano <= 0 { // before 1970: no clock says so
-		return radio.WallTime{}
-	}
-	return w
-}
-
-// SystemContradicts says whether a trusted system clock lies outside what the
-// oracle's answers allow: its time source is not what the owner believes.
-func (e *Estimator) SystemContradicts(now Instant) bool {
-	if !e.known || !e.cfg.TrustSystem {
-		return false
-	}
-	lo, hi := e.bounds(now.Mono)
-	off := now.System - int64(now.Mono)
-	return off+int64(e.cfg.SystemBound) < lo || off-int64(e.cfg.SystemBound) > hi
 }

@@ -64,3 +64,21 @@ func (l *leapSeconds) unix(ns int64, s scale, utcSteps int64) (int64, bool) {
 	}
 	return ns + (gpsEpoch-n)*e9, l.known
 }
+
+// scaled converts Unix time to nanoseconds of a scale: the inverse of unix. Of a
+// second that UTC shows twice it takes the later one.
+func (l *leapSeconds) scaled(unix int64, s scale, utcSteps int64) (int64, bool) {
+	const e9 = 1_000_000_000
+	if s == utcScale {
+		ns := unix + utcSteps*e9
+		if l.utcFrom != 0 && ns < l.utcFrom*e9 {
+			ns -= e9
+		}
+		return ns, true
+	}
+	ns := unix - (gpsEpoch-l.now)*e9
+	if l.from != 0 && ns < l.from*e9 {
+		ns = unix - (gpsEpoch-l.prev)*e9
+	}
+	return ns, l.known
+}

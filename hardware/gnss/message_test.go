@@ -271,3 +271,14 @@ func FuzzScanner(f *testing.F) {
 		}
 	})
 }
+
+// A receiver without a fix is told from one that cannot be understood.
+func TestNoFixIsNoDamage(t *testing.T) {
+	var s Scanner
+	for _, body := range []string{"GNRMC,,V,,,,,,,,,,N", "GNGGA,,,,,,0,00,99.99,,,,,,"} {
+		s.Feed(append(sentence(body), '\r', '\n'), func(m Message) { t.Errorf("message %+v", m) })
+	}
+	if c := s.Counters(); c != (Counters{NoFix: 2}) {
+		t.Errorf("%+v", c)
+	}
+}

@@ -15,6 +15,9 @@ const maxSentence = 120
 // errSentence starts every error about a sentence.
 var errSentence = errors.New("gnss: parse sentence")
 
+// errNoFix: a good sentence of a receiver that has no fix yet.
+var errNoFix = fmt.Errorf("%w: no fix", errSentence)
+
 // errIgnored: a good sentence of a kind that is not used.
 var errIgnored = errors.New("gnss: parse sentence: not a kind that is used")
 
@@ -88,7 +91,7 @@ func fields(b []byte) ([]string, error) {
 // parseRMC: 1 time, 2 status, 9 date ddmmyy, 12 mode (absent before NMEA 2.3).
 func parseRMC(f []string) (*UTC, error) {
 	if f[2] != "A" || len(f) > 12 && f[12] == "N" {
-		return nil, fmt.Errorf("%w: RMC has no fix", errSentence)
+		return nil, errNoFix
 	}
 	n, ok := digits(f[9], 6)
 	if !ok {
@@ -146,7 +149,7 @@ func parseGGA(f []string) (*Position, error) {
 	sats, ok3 := digits(f[7], len(f[7]))
 	alt, ok4 := centi(f[9])
 	if f[6] == "0" || f[6] == "" {
-		return nil, fmt.Errorf("%w: GGA has no fix", errSentence)
+		return nil, errNoFix
 	}
 	north, south, east, west := f[3] == "N", f[3] == "S", f[5] == "E", f[5] == "W"
 	if !ok1 || !ok2 || !ok3 || !ok4 || !(north || south) || !(east || west) || f[10] != "M" || sats > 99 {

@@ -349,6 +349,9 @@ func mulDiv(a, b, c uint64) uint64 {
 	return q
 }
 
+// Pulsed is the last pulse that was taken in, whatever came of it.
+func (r *Reference) Pulsed() (at Count, ok bool) { return r.pulse, r.hasPulse }
+
 // UTC is the time of a count; unknown when there is no reference at now, or when
 // GPS time is known and the leap seconds are not.
 func (r *Reference) UTC(c, now Count) radio.WallTime {
@@ -383,9 +386,31 @@ func (r *Reference) CountAtGPS(sinceEpoch time.Duration, now Count) (Count, bool
 	if r.State(now) == Acquiring || r.scale() != gpsScale {
 		return 0, false
 	}
+	return r.countAt(int64(sinceEpoch))
+}
+
+// CountAtUTC is the counter at a Unix time in nanoseconds, up to 512 s ahead, with
+// the error bound of that instant. False when there is no reference at now, or when
+// GPS time is known and the leap seconds are not.
+func (r *Reference) CountAtUTC(unixNano int64, now Count) (c Count, bound time.Duration, ok bool) {
+	if unixNano <= 0 || r.State(now) == Acquiring {
+		return 0, 0, false
+	}
+	ns, ok := r.leap.scaled(unixNano, r.scale(), r.utcSteps)
+	if !ok {
+		return 0, 0, false
+	}
+	if c, ok = r.countAt(ns); !ok {
+		return 0, 0, false
+	}
+	return c, r.bound(c), true
+}
+
+// countAt is the counter at nanoseconds of the reference's scale.
+func (r *Reference) countAt(ns int64) (Count, bool) {
 	counts, seconds := r.span()
 	last := r.good[len(r.good)-1]
-	d := int64(sinceEpoch) - last.second*1_000_000_000
+	d := ns - last.second*1_000_000_000
 	if counts == 0 || d > int64(maxAhead) || d < -int64(maxAhead) {
 		return 0, false
 	}

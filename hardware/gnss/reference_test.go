@@ -66,6 +66,11 @@ func (k *sky) check(t testing.TB, far time.Duration) {
 	if !w.Known() || time.Duration(math.Abs(float64(w.UnixNano-want))) > w.Bound {
 		t.Errorf("second %d%+v: %v, want %v", k.seconds, far, w, radio.WallTime{UnixNano: want})
 	}
+	c, bound, ok := k.r.CountAtUTC(want, k.now())
+	off := time.Duration(int64(c)-int64(k.count(after))) * 125 / 4
+	if !ok || off.Abs() > bound+time.Microsecond {
+		t.Errorf("second %d%+v: the counter at that UTC is %v off, bound %v, %v", k.seconds, far, off, bound, ok)
+	}
 }
 
 func TestReferenceLocksInThreeSeconds(t *testing.T) {
@@ -121,6 +126,11 @@ func TestGPSTime(t *testing.T) {
 	for _, bad := range []time.Duration{when + time.Hour, when - time.Hour, math.MaxInt64, math.MinInt64} {
 		if _, ok := k.r.CountAtGPS(bad, k.now()); ok {
 			t.Errorf("counter at %v", bad)
+		}
+	}
+	for _, bad := range []int64{0, -1, math.MaxInt64, math.MinInt64} {
+		if _, _, ok := k.r.CountAtUTC(bad, k.now()); ok {
+			t.Errorf("counter at %d ns of Unix time", bad)
 		}
 	}
 	n := newSky(7, rmc)

@@ -17,6 +17,7 @@ type Message struct {
 type Counters struct {
 	Messages  uint64 // of use
 	Ignored   uint64 // good, of other kinds
+	NoFix     uint64 // good, of a receiver that does not know time or place yet
 	Damaged   uint64 // checksum, framing or content
 	JunkBytes uint64 // outside any message
 }
@@ -124,6 +125,8 @@ func (s *Scanner) take(m Message, err error, emit func(Message)) {
 	case err == nil:
 		s.count.Messages++
 		emit(m)
+	case errors.Is(err, errNoFix):
+		s.count.NoFix++
 	case errors.Is(err, errIgnored):
 		s.count.Ignored++
 	default:
