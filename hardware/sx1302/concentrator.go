@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"heliograph/hardware/bus"
@@ -32,6 +33,10 @@ type Options struct {
 
 	// Poll is how often Receive looks into the FIFO of 4096 bytes; 0 means 10 ms.
 	Poll time.Duration
+
+	// Silence is how long a receiver that has heard packets may hear none before it
+	// counts as deaf and needs a restart ([FaultSilent]); 0 means for ever.
+	Silence time.Duration
 
 	// Celsius is taken for the temperature of boards without a sensor; 0 means 25.
 	Celsius float64
@@ -99,7 +104,10 @@ type Concentrator struct {
 	usual    float64
 	tx       [RFChains]transmission
 	watch    watch
+	silent   silence
 	scanning bool // the SX1261 belongs to Spectrum
+
+	receiving atomic.Int32 // calls of Receive under way
 
 	mu    sync.Mutex // guards what follows, never across I/O
 	now   calc.Cycles
@@ -124,7 +132,7 @@ func New(o Options) (*Concentrator, error) {
 	}
 	c := &Concentrator{
 		cfg: o.Config, fw: o.Firmware, clock: o.Clock, log: o.Log, poll: o.Poll, usual: o.Celsius,
-		turn: make(chan struct{}, 1), lbt: o.Config.SX1261.Enable,
+		turn: make(chan struct{}, 1), lbt: o.Config.SX1261.Enable, silent: silence{limit: o.Silence},
 	}
 	if c.clock == nil {
 		c.clock = systemClock{}
@@ -217,6 +225,7 @@ func (c *Concentrator) forget() {
 	c.epoch = c.clock.Now()
 	c.due, c.heat = time.Time{}, time.Time{}
 	c.watch = watch{lastPPS: c.epoch}
+	c.silent.at = c.epoch
 	c.celsius, c.scanning = c.usual, false
 	c.mu.Lock()
 	c.nowOK = false

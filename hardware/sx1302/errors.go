@@ -34,6 +34,8 @@ const (
 	FaultFIFO                         // the receive FIFO overflowed or is inconsistent
 	FaultTxStuck                      // a transmission does not end
 	FaultPPS                          // no pulse per second
+	FaultSilent                       // nothing received for long, though once there was traffic
+	FaultScan                         // a spectral scan does not end
 )
 
 type faultInfo struct {
@@ -64,7 +66,11 @@ var faults = [...]faultInfo{
 	FaultCounter:     {"counter", "the concentrator's counter cannot be right", "check the power supply and the antenna; the concentrator has to be restarted", true},
 	FaultFIFO:        {"fifo", "the receive FIFO is inconsistent", "the concentrator has to be restarted", true},
 	FaultTxStuck:     {"tx_stuck", "a transmission does not end", "the concentrator has to be restarted", true},
-	FaultPPS:         {"pps", "no pulse per second arrives", "check the GNSS antenna and receiver", false},
+	FaultSilent: {"silent", "the receiver hears nothing any more",
+		"check the antenna and its cable; the concentrator is restarted in case it has gone deaf; where packets are rare, allow a longer silence (radio.silent_after)", true},
+	FaultScan: {"scan", "a spectral scan does not end",
+		"the SX1261 has to be restarted with the concentrator; if that does not help do without scans and check its supply", true},
+	FaultPPS: {"pps", "no pulse per second arrives", "check the GNSS antenna and receiver", false},
 }
 
 func (f Fault) info() faultInfo {

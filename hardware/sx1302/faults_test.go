@@ -3,8 +3,8 @@ package sx1302
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,41 +215,120 @@ func TestSendCancelled(t *testing.T) {
 	}
 }
 
-func TestKeeperRestarts(t *testing.T) {
+// TestSilence: a receiver that has heard something must go on hearing, one that never
+// has need not, and restarts in vain become rarer.
+func TestSilence(t *testing.T) {
 	c, chip := makeFake(t, setConf(t, "spi_sx1250_eu868"))
-	var seen []Fault
-	var down atomic.Int32
-	down.Store(3)
-	chip.version = 0
-	k := NewKeeper(c, func(err error) {
-		f, _ := FaultOf(err)
-		seen = append(seen, f)
-		if down.Add(-1) == 0 {
-			chip.mu.Lock()
-			chip.version = 0x10
-			chip.fifo = entry(numbered(1), 0, 0, 0)
-			chip.mu.Unlock()
+	const limit = 10 * time.Minute
+	c.silent.limit = limit
+	silentAfter := func(d time.Duration) bool {
+		t.Helper()
+		for end := chip.clock.Now().Add(d); ; {
+			err := c.Health(t.Context())
+			if f, _ := FaultOf(err); err != nil && f != FaultSilent {
+				t.Fatal(err)
+			}
+			if err != nil || !chip.clock.Now().Before(end) {
+				return err != nil
+			}
+			_ = chip.clock.Sleep(t.Context(), min(time.Second, end.Sub(chip.clock.Now())))
 		}
-	})
-	if res, err := k.Send(context.Background(), downlink(1)); err != nil || res.Status != radio.TxNoRadio {
-		t.Errorf("before the start: %+v, %v", res, err)
 	}
-	began := chip.clock.Now()
-	ps, err := k.Receive(context.Background())
-	if err != nil || len(ps) != 1 {
+	restart := func() {
+		t.Helper()
+		if err := c.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restart()
+	if silentAfter(2 * limit) {
+		t.Error("a place without devices counts as a fault")
+	}
+	chip.fifo = entry(numbered(1), 0, 0, 0)
+	if ps, err := c.Receive(t.Context()); err != nil || len(ps) != 1 {
 		t.Fatalf("%v, %v", ps, err)
 	}
-	if len(seen) != 3 || seen[0] != FaultNoChip {
-		t.Errorf("faults %v", seen)
+	if silentAfter(0) || silentAfter(limit-time.Second) {
+		t.Error("silent too soon")
 	}
-	if d := chip.clock.Now().Sub(began); d < 7*time.Second || d > 20*time.Second {
-		t.Errorf("three restarts took %v", d)
+	if !silentAfter(2 * time.Second) {
+		t.Error("not silent in time")
 	}
-	c.fw.ARB = nil
+	restart()
+	if silentAfter(2*limit - 10*time.Second) {
+		t.Error("no more patience after a restart in vain")
+	}
+	if !silentAfter(10 * time.Second) {
+		t.Error("only one restart")
+	}
+}
+
+// TestKeeper follows a chip through three failed starts, reception, a fault that
+// was met elsewhere, and one that no restart can cure.
+func TestKeeper(t *testing.T) {
+	c, chip := makeFake(t, setConf(t, "spi_sx1250_eu868"))
+	var trail []string
+	down := 3
 	chip.version = 0
-	if _, err := k.Receive(context.Background()); err == nil {
-		t.Error("goes on without firmware")
-	} else if f, _ := FaultOf(err); f != FaultNoImage {
-		t.Error(err)
+	began := chip.clock.Now()
+	var k *Keeper
+	k = NewKeeper(c, Hooks{
+		Up: func(found Chip) {
+			trail = append(trail, "up "+found.String())
+			chip.mu.Lock()
+			chip.fifo = entry(numbered(1), 0, 0, 0)
+			chip.mu.Unlock()
+		},
+		Down: func() { trail = append(trail, "down") },
+		Fault: func(err error) {
+			f, _ := FaultOf(err)
+			trail = append(trail, f.String())
+			if down--; down == 0 {
+				chip.mu.Lock()
+				chip.version = 0x10
+				chip.mu.Unlock()
+			}
+		},
+		Heard: func(ps []radio.RxPacket) {
+			trail = append(trail, fmt.Sprint("heard ", len(ps)))
+			if d := chip.clock.Now().Sub(began); down == 0 && (d < 7*time.Second || d > 20*time.Second) {
+				t.Errorf("three restarts took %v", d)
+			}
+			if !k.Report(errors.New("nothing to do with the chip")) || !k.Report(fault(FaultPPS, nil, "")) {
+				t.Error("reception does not go on")
+			}
+			if down == -1 {
+				c.fw.ARB = nil // the next start fails for good
+			}
+			if k.Report(fault(FaultTxStuck, nil, "chain 0")) {
+				t.Error("reception goes on with a chip that is stuck")
+			}
+		},
+	})
+	err := k.Run(t.Context())
+	if f, _ := FaultOf(err); f != FaultNoImage {
+		t.Errorf("run: %v", err)
+	}
+	want := "down no_chip down no_chip down no_chip up SX1302 heard 1 down tx_stuck up SX1302 heard 1 down tx_stuck down no_image"
+	if got := strings.Join(trail, " "); got != want {
+		t.Errorf("went\n%s, want\n%s", got, want)
+	}
+	if k.Report(fault(FaultStall, nil, "")) { // and does not panic
+		t.Error("a keeper that has ended goes on")
+	}
+}
+
+func TestKeeperEndsWithContext(t *testing.T) {
+	c, chip := makeFake(t, setConf(t, "spi_sx1250_eu868"))
+	chip.version = 0
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	err := NewKeeper(c, Hooks{Fault: func(error) {
+		if n++; n == 9 {
+			cancel()
+		}
+	}}).Run(ctx)
+	if !errors.Is(err, context.Canceled) || n != 9 {
+		t.Errorf("after %d faults: %v", n, err)
 	}
 }

@@ -15,104 +15,122 @@ const (
 	restartCalm  = time.Minute // of reception, after which the pause is short again
 )
 
-// Keeper keeps a concentrator running: it starts it, and starts it again, with a
-// growing pause, after every fault that a restart can cure. Its methods are those
-// of the firmware's concentrator and safe for concurrent use.
+// Hooks tell the owner of a [Keeper] what happens. All are called from
+// [Keeper.Run], one after the other, and must not wait; each may be nil.
+type Hooks struct {
+	Up    func(Chip)             // the chip has started, its counter anew
+	Down  func()                 // it is down, or Run ends: until Up nothing can be sent
+	Fault func(error)            // a fault that was met, an [*Error], to be counted
+	Heard func([]radio.RxPacket) // as from [Concentrator.Receive]
+}
+
+func (h Hooks) withDefaults() Hooks {
+	if h.Up == nil {
+		h.Up = func(Chip) {}
+	}
+	if h.Down == nil {
+		h.Down = func() {}
+	}
+	if h.Fault == nil {
+		h.Fault = func(error) {}
+	}
+	if h.Heard == nil {
+		h.Heard = func([]radio.RxPacket) {}
+	}
+	return h
+}
+
+// Keeper keeps a concentrator in service: it starts it, receives, and starts it
+// again, with a growing pause, after every fault that a restart can cure.
 type Keeper struct {
 	c     *Concentrator
-	event func(err error) // told about every fault; may be nil
+	hooks Hooks
 
-	turn  chan struct{} // one Receive at a time looks after the chip
-	ready chan struct{} // closed when the chip has started for the first time
-	once  sync.Once
-	pause time.Duration
-	up    bool // only in turn
-	since time.Time
+	mu   sync.Mutex
+	stop context.CancelCauseFunc // ends the reception that is going on; nil while the chip is down
 }
 
-// NewKeeper makes a keeper. event is called, from Receive, with every [*Error]
-// that the chip met, so that it can be counted and logged; it may be nil.
-func NewKeeper(c *Concentrator, event func(error)) *Keeper {
-	if event == nil {
-		event = func(error) {}
-	}
-	return &Keeper{c: c, event: event, turn: make(chan struct{}, 1), ready: make(chan struct{})}
-}
+// NewKeeper makes a keeper of a concentrator that nobody else starts or receives from.
+func NewKeeper(c *Concentrator, h Hooks) *Keeper { return &Keeper{c: c, hooks: h.withDefaults()} }
 
-// Receive is [Concentrator.Receive], over restarts. It fails with ctx's error, and
-// with an [*Error] that no restart can cure.
-func (k *Keeper) Receive(ctx context.Context) ([]radio.RxPacket, error) {
-	select {
-	case k.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-k.turn }()
+// Run works until ctx ends, whose error it returns, or until it meets an [*Error]
+// that no restart can cure. It runs once.
+func (k *Keeper) Run(ctx context.Context) error {
+	var pause time.Duration
 	for {
-		if !k.up {
-			if err := k.start(ctx); err != nil {
-				return nil, err
-			}
-		}
-		packets, err := k.c.Receive(ctx)
-		if err == nil || ctx.Err() != nil {
-			return packets, err
-		}
-		if err := k.trouble(ctx, err); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// start starts the chip until it runs.
-func (k *Keeper) start(ctx context.Context) error {
-	for {
-		err := k.c.Start(ctx)
-		if err == nil {
-			k.up, k.since = true, k.c.clock.Now()
-			k.once.Do(func() { close(k.ready) })
-			return nil
-		}
+		begun, err := k.serve(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := k.trouble(ctx, err); err != nil {
+		f, ok := FaultOf(err)
+		if ok {
+			k.hooks.Fault(err)
+		}
+		if !ok || !f.Restart() {
+			return err
+		}
+		if !begun.IsZero() && k.c.clock.Now().Sub(begun) >= restartCalm {
+			pause = 0
+		}
+		pause = min(max(2*pause, restartFirst), restartLast)
+		k.c.log.WarnContext(ctx, "concentrator restarts", "fault", f.String(), "pause_s", pause.Seconds(), "error", err.Error())
+		if err := k.c.clock.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
 }
 
-// trouble reports a fault and pauses before the restart that may cure it.
-func (k *Keeper) trouble(ctx context.Context, err error) error {
-	k.event(err)
+// serve starts the chip and receives until there is a fault, its own or one that
+// was reported. begun is zero when the chip did not start.
+func (k *Keeper) serve(ctx context.Context) (begun time.Time, err error) {
+	defer k.hooks.Down()
+	if err := k.c.Start(ctx); err != nil {
+		return begun, err
+	}
+	begun = k.c.clock.Now()
+	chip, err := k.c.Chip(ctx)
+	if err != nil {
+		return begun, err
+	}
+	inner, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	k.setStop(stop)
+	defer k.setStop(nil)
+	k.hooks.Up(chip)
+	for {
+		packets, err := k.c.Receive(inner)
+		switch {
+		case err == nil:
+			k.hooks.Heard(packets)
+		case ctx.Err() == nil && context.Cause(inner) != nil:
+			return begun, context.Cause(inner)
+		default:
+			return begun, err
+		}
+	}
+}
+
+func (k *Keeper) setStop(stop context.CancelCauseFunc) {
+	k.mu.Lock()
+	k.stop = stop
+	k.mu.Unlock()
+}
+
+// Report tells the keeper about an error that was met elsewhere, as by Send, Health
+// or Spectrum: it restarts the chip where that can help. What is no [*Error] is
+// ignored, and so is a fault while the chip is down already. It reports whether the
+// chip goes on, so that a fault without a restart is the caller's to count. Report is
+// safe for concurrent use.
+func (k *Keeper) Report(err error) (goesOn bool) {
 	f, ok := FaultOf(err)
 	if !ok || !f.Restart() {
-		return err
+		return true
 	}
-	if k.up && k.c.clock.Now().Sub(k.since) >= restartCalm {
-		k.pause = 0
+	k.mu.Lock()
+	stop := k.stop
+	k.mu.Unlock()
+	if stop != nil {
+		stop(err)
 	}
-	k.up = false
-	k.pause = min(max(2*k.pause, restartFirst), restartLast)
-	k.c.log.WarnContext(ctx, "concentrator restarts", "fault", f.String(), "pause", k.pause, "error", err)
-	return k.c.clock.Sleep(ctx, k.pause)
+	return false
 }
-
-// Send is [Concentrator.Send]. While the chip is down the result is
-// [radio.TxNoRadio]; a fault of the chip is [radio.TxFailed], and left to Receive.
-func (k *Keeper) Send(ctx context.Context, p radio.TxPacket) (radio.TxResult, error) {
-	select {
-	case <-k.ready:
-	default:
-		return radio.TxResult{Status: radio.TxNoRadio}, ctx.Err()
-	}
-	res, err := k.c.Send(ctx, p)
-	if err == nil || ctx.Err() != nil {
-		return res, err
-	}
-	k.event(err)
-	return radio.TxResult{Status: radio.TxFailed}, nil
-}
-
-// Now is [Concentrator.Now].
-func (k *Keeper) Now() (radio.Tick, bool) { return k.c.Now() }

@@ -340,7 +340,7 @@ func (c *Concentrator) scanResult(ctx context.Context, end time.Time) ([]Level, 
 	}
 	switch {
 	case s[0] == aborted || s[0] != done && !c.clock.Now().Before(end):
-		return nil, fault(FaultLBT, nil, "spectral scan ended in state %#02x", s[0])
+		return nil, fault(FaultScan, nil, "state %#02x after at most %v", s[0], scanPatience)
 	case s[0] != done:
 		return nil, nil
 	}
