@@ -28,6 +28,7 @@ type model struct {
 	held     ID // in the radio
 	answer   radio.TxStatus
 	answerAt radio.Tick // 0: never
+	again    int        // packets that were taken back to be sent later
 	trace    []any
 }
 
@@ -35,6 +36,7 @@ func newModel(t *rapid.T) *model {
 	cfg := Config{
 		Depth: rapid.IntRange(1, 8).Draw(t, "depth"), MinLead: radio.Micros(rapid.SampledFrom([]int{0, 6000, 20000}).Draw(t, "min lead")),
 		MaxAdvance: 20_000_000,
+		Ahead:      radio.Micros(rapid.SampledFrom([]int{0, 40_000, 47_000, 1_000_000, 10_000_000}).Draw(t, "ahead of time")),
 	}
 	q, err := New(cfg)
 	if err != nil {
@@ -76,8 +78,16 @@ func (m *model) push(t *rapid.T) {
 
 func (m *model) poll(t *rapid.T) {
 	if m.held != 0 && m.answerAt != 0 && m.now >= m.answerAt {
+		before := m.q.Len()
 		if !m.q.Done(m.held, radio.TxResult{Status: m.answer}) {
 			t.Fatalf("Done(%d) is not wanted", m.held)
+		}
+		if m.q.Len() != before {
+			t.Fatalf("Done(%d) makes %d of %d", m.held, m.q.Len(), before)
+		}
+		if m.q.index(m.held) >= 0 { // taken back: it may come again
+			delete(m.handed, m.held)
+			m.again++
 		}
 		m.held = 0
 	}
@@ -126,7 +136,7 @@ func (m *model) program(t *rapid.T, p *Program) {
 		t.Fatalf("%d is programmed over %d", p.ID, m.held)
 	case m.handed[p.ID] != 0 || m.reported[p.ID].ID != 0:
 		t.Fatalf("%d is programmed after its end, or twice", p.ID)
-	case lead > m.cfg.Lead || lead < m.cfg.Start+m.cfg.Margin+m.cfg.Bus:
+	case lead > m.cfg.Ahead || lead < m.cfg.Start+m.cfg.Margin+m.cfg.Bus:
 		t.Fatalf("%d is programmed %d µs ahead", p.ID, lead)
 	case p.Until.Sub(m.now) < m.cfg.Margin+m.cfg.Bus || p.Until != start.Add(-m.cfg.Start):
 		t.Fatalf("%d must be programmed until %d, now %d", p.ID, p.Until, m.now)
@@ -141,7 +151,7 @@ func (m *model) program(t *rapid.T, p *Program) {
 	m.answer, m.answerAt = radio.TxOK, 0
 	switch rapid.IntRange(0, 9).Draw(t, "fate") {
 	case 0: // could not be programmed
-		m.answer, m.answerAt = radio.TxBusy, m.now
+		m.answer, m.answerAt = rapid.SampledFrom([]radio.TxStatus{radio.TxBusy, radio.TxFailed}).Draw(t, "why"), m.now
 		return
 	case 1: // sent, and never heard of again
 	case 2: // the driver is sure before the end
@@ -216,6 +226,16 @@ func (m *model) run(t *rapid.T) {
 
 // noOverlapWaiting checks what was promised: no two accepted packets collide.
 func (m *model) noOverlapWaiting(t *rapid.T) {
+	if h := &m.q.inRadio; h.id != 0 {
+		if waits := m.q.index(h.id) >= 0; waits != (!h.settled && h.ends == end{}) {
+			t.Fatalf("%d is in the radio, settled %v, ends %v, among the entries %v", h.id, h.settled, h.ends, waits)
+		}
+		for i := range m.q.entries {
+			if h.settled && m.q.collide(&h.entry, &m.q.entries[i]) {
+				t.Fatalf("%d collides with %d in the radio", m.q.entries[i].id, h.id)
+			}
+		}
+	}
 	for i := range m.q.entries {
 		if i > 0 && m.q.entries[i-1].start > m.q.entries[i].start {
 			t.Fatal("the queue is out of order")

@@ -14,9 +14,11 @@ import (
 // failed (no such packet can be sent). Call Next afterwards.
 //
 // Beacons evict the packets that they collide with; packets to be sent as soon as
-// possible make room for any timed one.
+// possible make room for any timed one. That a packet is in the radio already does
+// not protect it, until it is settled.
 func (q *Queue) Push(r Request, now radio.Tick) (ID, radio.TxStatus) {
 	now = q.advance(now)
+	q.settle(now)
 	e, status := q.admit(r, now)
 	if status != radio.TxOK {
 		return 0, status
@@ -59,12 +61,19 @@ func (q *Queue) admit(r Request, now radio.Tick) (entry, radio.TxStatus) {
 		e.asSoon, e.deadline = true, now.Add(q.cfg.MaxAdvance)
 	case r.Packet.When != radio.AtTick && r.Packet.When != radio.AtGPS:
 		return e, radio.TxFailed
-	case r.Tick <= now.Add(q.cfg.MinLead):
+	case r.Tick <= now.Add(q.cfg.MinLead) || q.tooLateToRecall(r.Tick, now):
 		return e, radio.TxTooLate
 	case r.Tick > now.Add(q.cfg.MaxAdvance):
 		return e, radio.TxTooEarly
 	}
 	return e, radio.TxOK
+}
+
+// tooLateToRecall says whether a packet would have to start before the one in the
+// radio, so soon that the radio cannot give that one back first.
+func (q *Queue) tooLateToRecall(start, now radio.Tick) bool {
+	h := &q.inRadio
+	return h.id != 0 && !h.settled && start < h.start && start <= now.Add(q.latest()+q.cfg.Recall)
 }
 
 // clear is the time that must lie between the end of a and the start of b: b is
@@ -86,11 +95,11 @@ func (q *Queue) collide(a, b *entry) bool {
 	return b.start <= a.end().Add(q.clear(a.class, b.class))
 }
 
-// fixed is a collision with what can no longer move: the packet in the radio, or
-// one that the radio said it has sent but whose end is still to come.
+// fixed is a collision with what can no longer move: the settled packet in the
+// radio, or one that the radio said it has sent but whose end is still to come.
 func (q *Queue) fixed(e *entry, now radio.Tick) bool {
-	if q.inRadio.id != 0 {
-		return q.collide(&q.inRadio, e)
+	if q.inRadio.settled && q.collide(&q.inRadio.entry, e) {
+		return true
 	}
 	return q.busyUntil > now && e.start <= q.busyUntil.Add(q.clear(0, e.class))
 }
@@ -118,7 +127,7 @@ func (q *Queue) makeRoom(e *entry, now radio.Tick) radio.TxStatus {
 		if o.asSoon || !q.collide(&o, e) {
 			return false
 		}
-		q.report(o.id, radio.TxCollisionBeacon, Evicted)
+		q.drop(o.id, radio.TxCollisionBeacon, Evicted)
 		return true
 	})
 	return radio.TxOK
@@ -131,6 +140,9 @@ func (q *Queue) place(e *entry, now radio.Tick) bool {
 	e.start = now.Add(q.cfg.AsSoon)
 	if q.busyUntil > now {
 		e.start = max(e.start, q.busyUntil.Add(q.clear(0, e.class)+1))
+	}
+	if h := &q.inRadio; h.id != 0 && !h.settled { // it may have to be given back first
+		e.start = max(e.start, now.Add(q.latest()+q.cfg.Recall+1))
 	}
 	// Each round moves the packet behind one more of the others, for good.
 	for e.start <= e.deadline {
@@ -145,8 +157,8 @@ func (q *Queue) place(e *entry, now radio.Tick) bool {
 
 // obstacle is a packet that e collides with; nil when there is none.
 func (q *Queue) obstacle(e *entry) *entry {
-	if q.inRadio.id != 0 && q.collide(&q.inRadio, e) {
-		return &q.inRadio
+	if q.inRadio.settled && q.collide(&q.inRadio.entry, e) {
+		return &q.inRadio.entry
 	}
 	for i := range q.entries {
 		if o := &q.entries[i]; o.id != e.id && q.collide(o, e) {
@@ -179,7 +191,7 @@ func (q *Queue) move(e entry, now radio.Tick) {
 		q.insert(e)
 		return
 	}
-	q.report(e.id, radio.TxCollisionPacket, NoSlot)
+	q.drop(e.id, radio.TxCollisionPacket, NoSlot)
 }
 
 func (q *Queue) insert(e entry) {

@@ -2,6 +2,7 @@ package txqueue
 
 import (
 	"errors"
+	"slices"
 
 	"heliograph/radio"
 )
@@ -24,6 +25,8 @@ const (
 	DefaultStart          = radio.Micros(1_500)
 	DefaultMargin         = radio.Micros(1_000)
 	DefaultLead           = radio.Micros(40_000)
+	DefaultAhead          = radio.Micros(100_000)
+	DefaultRecall         = radio.Micros(10_000)
 	DefaultBus            = radio.Micros(2_000)
 	DefaultMaxAdvance     = radio.Micros(512_000_000)
 	DefaultBeaconGuard    = radio.Micros(3_000_000)
@@ -39,8 +42,15 @@ type Config struct {
 
 	Start  radio.Micros // from the trigger to the carrier
 	Margin radio.Micros // kept free between any two transmissions
-	Lead   radio.Micros // a packet is handed over this long before it is due
+	Lead   radio.Micros // that a packet needs the chain for itself before it is due; then it is settled
 	Bus    radio.Micros // that programming a packet takes at worst
+
+	// Ahead is how long before it is due a packet is handed over if the chain is
+	// free: from Lead on, up to [MaxAhead]. It is the time that the host may stand
+	// still without missing a packet. Until Lead before its start the packet can be
+	// taken back, which takes Recall at worst, programming the next one not included.
+	Ahead  radio.Micros
+	Recall radio.Micros
 
 	// MinLead is the shortest notice at which Push accepts a packet: 0 is Start +
 	// Margin + Lead, the vendor's. A host whose loop wakes on Push can do with
@@ -55,6 +65,10 @@ type Config struct {
 	Grace     radio.Micros // after its end until a silent packet is aborted
 	AbortTime radio.Micros // after that until it is given up
 }
+
+// MaxAhead keeps a programmed start far from the wrap of the chip's 32-bit counter,
+// which takes 134 s.
+const MaxAhead = radio.Micros(60_000_000)
 
 // ID names an accepted packet. IDs count from 1.
 type ID uint64
@@ -102,7 +116,8 @@ type Report struct {
 }
 
 // Program asks to program a packet into the radio now. Packet.Tick is its start;
-// an immediate packet has become one at a tick.
+// an immediate packet has become one at a tick. A packet that was taken back is
+// programmed again, perhaps for another tick if it is an immediate one.
 type Program struct {
 	ID     ID
 	Packet radio.TxPacket
@@ -114,11 +129,12 @@ type Program struct {
 type Step struct {
 	Reports []Report // packets that ended since the last Next, in the order they did
 	Program *Program // nil when there is none to program
-	Abort   ID       // not 0: stop this packet in the radio, then call Done
+	Abort   ID       // not 0: stop this packet in the radio, then call Done with TxFailed
 
 	// Wake is the tick at which to call Next again, if nothing happens before; 0
 	// when the queue is empty. Calling earlier or later does no harm except that
-	// packets are missed when it is Lead - Start - Margin - Bus late.
+	// packets are missed when it is Ahead - Start - Margin - Bus late, or, behind
+	// another packet, Lead + Start + Margin less these.
 	Wake radio.Tick
 }
 
@@ -135,18 +151,33 @@ type entry struct {
 
 func (e *entry) end() radio.Tick { return e.start.Add(e.air) }
 
+// held is the packet in the radio, as it was programmed. Until it is settled it also
+// keeps its place among the entries, so that the rules see it like any other that
+// waits; when its entry has gone, has moved, or is no longer the first, the radio has
+// to give it back.
+type held struct {
+	entry
+	settled  bool // too near to its start to be taken back for another
+	ends     end  // not 0: it ends with this once the radio has let go of it
+	aborting bool
+	abortAt  radio.Tick // when the abort was asked for
+}
+
+// end is how a packet ends without having been sent; the zero value is no end.
+type end struct {
+	status radio.TxStatus
+	why    Reason
+}
+
 // Queue is the queue of one RF chain. It is not safe for concurrent use.
 type Queue struct {
 	cfg     Config
 	lastID  ID
 	now     radio.Tick // highest seen
-	entries []entry    // waiting, by start
+	entries []entry    // accepted and not settled, by start
 	reports []Report   // for the next Step
 
-	inRadio   entry // handed over and not Done; id 0 when there is none
-	cancelled bool  // Cancel was called for inRadio
-	aborting  bool
-	abortAt   radio.Tick // when the abort was asked for
+	inRadio   held       // handed over and not Done; id 0 when there is none
 	busyUntil radio.Tick // end of what the radio said it sends
 }
 
@@ -161,6 +192,8 @@ func New(cfg Config) (*Queue, error) {
 		return nil, errors.New("txqueue: new: a margin is negative")
 	case cfg.Lead < latest || cfg.MinLead < latest || cfg.AsSoon < cfg.MinLead:
 		return nil, errors.New("txqueue: new: lead and minimum lead must cover start, margin and bus time, and as-soon the minimum lead")
+	case cfg.Ahead < cfg.Lead || cfg.Ahead > MaxAhead || cfg.Recall < 0:
+		return nil, errors.New("txqueue: new: ahead must be between lead and a minute, and recall positive")
 	case cfg.MaxAdvance < cfg.AsSoon || cfg.MaxAdvance > 1<<40:
 		return nil, errors.New("txqueue: new: maximum advance is shorter than as-soon, or absurd")
 	}
@@ -179,7 +212,9 @@ func (c *Config) setDefaults() {
 	def(&c.Start, DefaultStart)
 	def(&c.Margin, DefaultMargin)
 	def(&c.Lead, DefaultLead)
+	def(&c.Ahead, max(DefaultAhead, c.Lead))
 	def(&c.Bus, DefaultBus)
+	def(&c.Recall, DefaultRecall)
 	def(&c.MinLead, c.Start+c.Margin+c.Lead)
 	def(&c.MaxAdvance, DefaultMaxAdvance)
 	def(&c.BeaconGuard, DefaultBeaconGuard)
@@ -192,10 +227,15 @@ func (c *Config) setDefaults() {
 // Len counts the packets that were accepted and not yet reported.
 func (q *Queue) Len() int {
 	n := len(q.entries) + len(q.reports)
-	if q.inRadio.id != 0 {
+	if q.inRadio.id != 0 && q.index(q.inRadio.id) < 0 {
 		n++
 	}
 	return n
+}
+
+// index is where a packet stands among the entries; -1 when it is not there.
+func (q *Queue) index(id ID) int {
+	return slices.IndexFunc(q.entries, func(e entry) bool { return e.id == id })
 }
 
 // advance keeps time from running backwards.
@@ -206,4 +246,14 @@ func (q *Queue) advance(now radio.Tick) radio.Tick {
 
 func (q *Queue) report(id ID, status radio.TxStatus, why Reason) {
 	q.reports = append(q.reports, Report{ID: id, Result: radio.TxResult{Status: status}, Reason: why})
+}
+
+// drop ends a packet that has left the entries. The report of one in the radio
+// comes when the radio has let go of it, and says what really happened.
+func (q *Queue) drop(id ID, status radio.TxStatus, why Reason) {
+	if id == q.inRadio.id {
+		q.inRadio.ends = end{status, why}
+		return
+	}
+	q.report(id, status, why)
 }
