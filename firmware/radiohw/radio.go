@@ -38,17 +38,21 @@ type Config struct {
 	// loss is a fault to report. Fine timestamps imply it.
 	PPS bool
 
+	// Survey is what is measured with the SX1261 all the time; the zero value is nothing.
+	Survey sx1302.Survey
+
 	Log *slog.Logger // nil: silent
 }
 
 // Radio is a concentrator chip. It implements concentrator.Concentrator while
 // [Radio.Run] runs. Its methods are safe for concurrent use.
 type Radio struct {
-	cfg   Config
-	chip  *sx1302.Concentrator
-	clock sx1302.Clock
-	log   *slog.Logger
-	lanes [sx1302.RFChains]*lane // nil for a chain that cannot transmit
+	cfg    Config
+	chip   *sx1302.Concentrator
+	keeper *sx1302.Keeper
+	clock  sx1302.Clock
+	log    *slog.Logger
+	lanes  [sx1302.RFChains]*lane // nil for a chain that cannot transmit
 
 	sensor *sensorBus
 	heard  chan []radio.RxPacket
@@ -56,8 +60,7 @@ type Radio struct {
 
 	mu      sync.Mutex
 	status  Status
-	stop    context.CancelCauseFunc // ends the reception that is going on
-	last    radio.Tick              // end of the latest packet
+	last    radio.Tick // end of the latest packet
 	running bool
 	fatal   error // before failed is closed
 }
@@ -86,6 +89,7 @@ func New(cfg Config) (*Radio, error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
+	r.keeper = sx1302.NewKeeper(chip, sx1302.Hooks{Up: r.up, Down: r.down, Fault: r.count, Heard: r.deliver})
 	r.status.Faults = map[string]uint64{}
 	q := cfg.Queue
 	if q.MinLead == 0 {
@@ -138,6 +142,7 @@ func (r *Radio) Run(ctx context.Context) error {
 		}
 	}
 	wg.Go(func() { r.watch(ctx) })
+	wg.Go(func() { r.survey(ctx) })
 	err := r.serve(ctx)
 	r.setRunning(false)
 	cancel()
@@ -192,20 +197,19 @@ func (r *Radio) Receive(ctx context.Context) ([]radio.RxPacket, error) {
 	}
 }
 
-// report tells the loop about a fault that was met elsewhere.
+// report takes note of a fault that was met outside of reception.
 func (r *Radio) report(err error) {
-	f, ok := sx1302.FaultOf(err)
-	if !ok {
-		return
+	if _, ok := sx1302.FaultOf(err); ok && r.keeper.Report(err) {
+		r.count(err)
 	}
-	if !f.Restart() {
-		r.count(f, err)
-		return
+}
+
+// serve keeps the chip in service.
+func (r *Radio) serve(ctx context.Context) error {
+	err := r.keeper.Run(ctx)
+	if ctx.Err() == nil {
+		r.fatal = err
+		close(r.failed)
 	}
-	r.mu.Lock()
-	stop := r.stop
-	r.mu.Unlock()
-	if stop != nil {
-		stop(err)
-	}
+	return err
 }

@@ -2,6 +2,7 @@ package radiohw
 
 import (
 	"maps"
+	"slices"
 
 	"heliograph/firmware/txqueue"
 	"heliograph/hardware/sx1302"
@@ -26,6 +27,8 @@ type Status struct {
 	NotSent uint64 `json:"not_sent"` // accepted, and ended otherwise
 	Missed  uint64 `json:"missed"`   // of these, because the host was too slow
 
+	Noise []Noise `json:"noise,omitempty"` // as surveyed, by frequency
+
 	Driver sx1302.Stats `json:"driver"`
 }
 
@@ -33,7 +36,7 @@ type Status struct {
 func (r *Radio) Status() Status {
 	r.mu.Lock()
 	s := r.status
-	s.Faults = maps.Clone(s.Faults)
+	s.Faults, s.Noise = maps.Clone(s.Faults), slices.Clone(s.Noise)
 	r.mu.Unlock()
 	s.Driver = r.chip.Stats()
 	return s
@@ -50,7 +53,9 @@ func (s Status) Problem() string {
 	return ""
 }
 
-func (r *Radio) count(f sx1302.Fault, err error) {
+// count counts a fault, an [*sx1302.Error].
+func (r *Radio) count(err error) {
+	f, _ := sx1302.FaultOf(err)
 	r.mu.Lock()
 	r.status.Faults[f.String()]++
 	r.status.LastFault = err.Error()

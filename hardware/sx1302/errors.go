@@ -73,6 +73,15 @@ var faults = [...]faultInfo{
 	FaultPPS: {"pps", "no pulse per second arrives", "check the GNSS antenna and receiver", false},
 }
 
+// Faults lists every fault, in the order of their declaration.
+func Faults() []Fault {
+	var out []Fault
+	for f := FaultNoChip; int(f) < len(faults); f++ {
+		out = append(out, f)
+	}
+	return out
+}
+
 func (f Fault) info() faultInfo {
 	if int(f) < len(faults) {
 		return faults[f]

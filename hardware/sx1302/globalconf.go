@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"heliograph/hardware/sx1302/calc"
 	"heliograph/radio"
@@ -22,7 +23,20 @@ type GlobalConf struct {
 	USB        bool   // com_type: over a tty rather than SPI
 	Path       string // com_path: the device
 	SX1261Path string // sx1261_conf.spi_path: the device
+	Survey     Survey // sx1261_conf.spectral_scan
 }
+
+// Survey is a spectral scan that is repeated: Channels frequencies, SurveyStep
+// apart, are measured in turn, one every Pace.
+type Survey struct {
+	First    radio.Hertz
+	Channels int    // 0: none
+	Scans    uint16 // readings of one measurement
+	Pace     time.Duration
+}
+
+// SurveyStep is the distance of the frequencies of a [Survey].
+const SurveyStep = 200 * radio.KHz
 
 // ParseGlobalConf reads the configuration file of Semtech's packet forwarder
 // (i): it takes the comments that the vendor's parser allows, ignores what it
@@ -193,7 +207,11 @@ type confSX1261 struct {
 	Path       string  `json:"spi_path"`
 	RSSIOffset float64 `json:"rssi_offset"`
 	Scan       struct {
-		Enable bool `json:"enable"`
+		Enable   bool    `json:"enable"`
+		First    float64 `json:"freq_start"`
+		Channels uint8   `json:"nb_chan"`
+		Scans    uint16  `json:"nb_scan"`
+		Pace     uint8   `json:"pace_s"`
 	} `json:"spectral_scan"`
 	LBT struct {
 		Enable    bool    `json:"enable"`
@@ -280,7 +298,7 @@ func (b *confBoard) config() (GlobalConf, error) {
 	}
 	g.Service = b.Service.service(&r)
 	g.FSK = b.FSK.fsk(&r)
-	g.SX1261 = b.SX1261.sx1261(&r)
+	g.SX1261, g.Survey = b.SX1261.sx1261(&r), b.SX1261.survey(&r)
 	return g, r.err
 }
 
@@ -372,6 +390,16 @@ func reachable(gains []calc.Gain) []calc.Gain {
 		out = append(out, g)
 	}
 	return out
+}
+
+func (c *confSX1261) survey(r *reader) Survey {
+	if !c.Scan.Enable {
+		return Survey{}
+	}
+	return Survey{
+		First: r.hertz("freq_start", c.Scan.First), Channels: int(c.Scan.Channels), Scans: c.Scan.Scans,
+		Pace: time.Duration(max(c.Scan.Pace, 1)) * time.Second,
+	}
 }
 
 func (c *confSX1261) sx1261(r *reader) SX1261 {
