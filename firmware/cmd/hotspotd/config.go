@@ -58,6 +58,8 @@ type radioConfig struct {
 	I2C       string `toml:"i2c" help:"I2C bus of an SPI concentrator's temperature sensor; empty: none"`
 	PPS       bool   `toml:"pps" help:"a GNSS receiver drives the concentrator's pulse input: its loss is a problem"`
 
+	Silence time.Duration `toml:"silent_after" help:"a concentrator that heard packets and hears none for so long is started anew; 0: never"`
+
 	Listen   string  `toml:"udp_listen" help:"where packet forwarders attach (Semtech UDP), without device"`
 	MinPower float64 `toml:"min_power_dbm" help:"least power that the radio can produce at its connector"`
 	MaxPower float64 `toml:"max_power_dbm" help:"greatest power that the radio can produce at its connector"`
@@ -87,7 +89,7 @@ func defaults() config {
 		DataDir: "/var/lib/hotspotd", Beacons: true,
 		Position: positionConfig{Latitude: unset, Longitude: unset},
 		Antenna:  antennaConfig{Gain: unset},
-		Radio:    radioConfig{Listen: "127.0.0.1:1680", MaxPower: 27},
+		Radio:    radioConfig{Listen: "127.0.0.1:1680", MaxPower: 27, Silence: time.Hour},
 		Clock:    clockConfig{Bound: 100 * time.Millisecond},
 		Web:      webConfig{Listen: ":8080", Metrics: "127.0.0.1:9090"},
 	}
@@ -125,6 +127,8 @@ func (c config) check() (s station, err error) {
 		return s, errors.New("radio.conf is not set: name the concentrator's global_conf.json (hotspotctl radio import-conf checks it)")
 	case c.Radio.Device == "" && c.Radio.Conf != "":
 		return s, errors.New("radio.device is not set: name the concentrator's spidev or tty, or leave radio.conf out for packet forwarders")
+	case c.Radio.Silence != 0 && c.Radio.Silence < time.Minute:
+		return s, fmt.Errorf("radio.silent_after is %v: set it to 1m or more, or to 0 where packets are rare", c.Radio.Silence)
 	case c.Antenna.Loss < 0:
 		return s, errors.New("antenna.cable_loss_db is negative: a cable loses power; give the loss as a positive number")
 	}

@@ -4,14 +4,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heliograph/firmware/hotspot"
-	"heliograph/firmware/radiohw"
 )
 
 // collector turns a status into metrics at each scrape.
-type collector struct {
-	h     *hotspot.Hotspot
-	radio *radiohw.Radio // nil with packet forwarders
-}
+type collector struct{ h *hotspot.Hotspot }
 
 // Describe sends nothing: the set of labels is not known in advance.
 func (collector) Describe(chan<- *prometheus.Desc) {}
@@ -63,31 +59,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	byLabel("beacons", "Challenges by what became of them.", "outcome", s.Beacons)
 	byLabel("downlinks", "Downlinks by transmit status.", "status", s.Downlinks)
 	byLabel("verdicts", "Verdicts of the oracle.", "reason", s.Verdicts)
-	if c.radio != nil {
-		c.concentrator(gauge, counter)
-	}
 	for _, u := range s.Airtime {
 		gauge("airtime_remaining_seconds", "Time on air left in the hour.", u.Remains.Duration().Seconds(), "band", u.Band)
-	}
-}
-
-// concentrator adds what the driver counts.
-func (c collector) concentrator(gauge func(string, string, float64, ...string), counter func(string, string, uint64, ...string)) {
-	r := c.radio.Status()
-	gauge("radio_up", "1 while the concentrator runs.", flag(r.Up))
-	counter("radio_starts", "Successful starts of the concentrator.", r.Starts)
-	for name, n := range r.Faults {
-		counter("radio_faults", "Faults of the concentrator.", n, "fault", name)
-	}
-	counter("radio_sent", "Packets put on air.", r.Sent)
-	counter("radio_not_sent", "Packets accepted for sending that ended otherwise.", r.NotSent)
-	counter("radio_missed", "Of these, packets that the host programmed too late.", r.Missed)
-	d := r.Driver
-	counter("radio_received", "Packets received, whatever their checksum.", d.Packets)
-	for reason, n := range map[string]uint64{
-		"crc": d.BadCRC, "damaged": d.BadPacket, "payload": d.BadPayload, "duplicate": d.Duplicate, "displaced": r.Displaced,
-	} {
-		counter("radio_bad", "Packets with a bad checksum, damaged on the bus, heard twice or displaced.", n, "reason", reason)
 	}
 }
 

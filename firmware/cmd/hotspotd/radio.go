@@ -66,7 +66,8 @@ func openRadio(ctx context.Context, cfg config, st *station, log *slog.Logger) (
 	if err != nil {
 		return source{}, err
 	}
-	r, err := radiohw.New(radiohw.Config{Board: board, PPS: rc.PPS, Log: log})
+	board.Silence = rc.Silence
+	r, err := radiohw.New(radiohw.Config{Board: board, PPS: rc.PPS, Survey: conf.Survey, Log: log})
 	if err != nil {
 		return source{}, errors.Join(err, closeBus())
 	}

@@ -53,7 +53,10 @@ func listenWeb(c webConfig, h *hotspot.Hotspot, chip *radiohw.Radio, log *slog.L
 		}
 	})
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collector{h, chip})
+	reg.MustRegister(collector{h})
+	if chip != nil {
+		reg.MustRegister(radiohw.Metrics{Radio: chip})
+	}
 	metrics := http.NewServeMux()
 	metrics.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	for _, l := range []struct {
