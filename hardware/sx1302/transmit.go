@@ -19,14 +19,19 @@ const (
 	// counter that the chip compares with would have wrapped.
 	TxAdvance radio.Micros = 120_000_000
 
-	programAhead = 40_000                  // µs before the start that a waiting packet is programmed
-	startSlack   = 3 * time.Millisecond    // after a start, until its effect should show
-	startGrace   = 10 * time.Millisecond   // and until it must
-	abortTime    = time.Second             // for the state machine to become free
-	endGrace     = 100 * time.Millisecond  // after a packet's end, until it must be
-	statusPoll   = time.Millisecond        // while waiting for it
-	ppsPatience  = 1500 * time.Millisecond // a pulse must come within it
-	ppsFresh     = 2500 * time.Millisecond // a pulse older than that is lost
+	// TxProgram is how long before its start a waiting packet is programmed. Ending
+	// Send's context takes it out of the chip again.
+	TxProgram radio.Micros = 120_000
+
+	listenAhead = radio.Micros(40_000)    // the same where the channel must be heard before: not too early
+	startSlack  = 3 * time.Millisecond    // after a start, until its effect should show
+	startGrace  = 10 * time.Millisecond   // and until it must
+	abortTime   = time.Second             // for the state machine to become free
+	txTail      = 500 * time.Microsecond  // after a packet's end: the counter's time is known to less
+	endGrace    = 100 * time.Millisecond  // after a packet's end, until it must be
+	statusPoll  = time.Millisecond        // while waiting for it
+	ppsPatience = 1500 * time.Millisecond // a pulse must come within it
+	ppsFresh    = 2500 * time.Millisecond // a pulse older than that is lost
 )
 
 // The transmit state machine's states (e.3).
@@ -63,7 +68,7 @@ func (c *Concentrator) Send(ctx context.Context, p radio.TxPacket) (radio.TxResu
 		return radio.TxResult{Status: status}, err
 	}
 	if p.When == radio.AtTick {
-		if status, err = c.approach(ctx, p.Tick); err != nil || status != radio.TxOK {
+		if status, err = c.approach(ctx, o); err != nil || status != radio.TxOK {
 			return radio.TxResult{Status: status}, err
 		}
 	}
@@ -157,22 +162,26 @@ func preambleOf(p *radio.TxPacket) uint16 {
 }
 
 // approach waits until a packet's start is near.
-func (c *Concentrator) approach(ctx context.Context, at radio.Tick) (radio.TxStatus, error) {
+func (c *Concentrator) approach(ctx context.Context, o order) (radio.TxStatus, error) {
+	ahead := TxProgram
+	if c.lbtGates(o) {
+		ahead = listenAhead
+	}
 	for {
 		now, ok := c.Now()
 		if !ok {
 			return radio.TxNoRadio, ctx.Err()
 		}
-		left := at.Sub(now)
+		left := o.p.Tick.Sub(now)
 		switch {
 		case left < TxLead:
 			return radio.TxTooLate, ctx.Err()
 		case left > TxAdvance:
 			return radio.TxTooEarly, ctx.Err()
-		case left <= programAhead:
+		case left <= ahead:
 			return radio.TxOK, ctx.Err()
 		}
-		if err := c.clock.Sleep(ctx, (left - programAhead + 1).Duration()); err != nil {
+		if err := c.clock.Sleep(ctx, (left - ahead + 1).Duration()); err != nil {
 			return 0, err
 		}
 	}
@@ -209,11 +218,20 @@ func (c *Concentrator) transmit(ctx context.Context, o order) (radio.TxResult, e
 	_ = c.withTurn(context.WithoutCancel(ctx), func() error {
 		c.tx[chain].busy = false
 		if err == nil && res.Status == radio.TxOK {
-			c.tx[chain].until, c.tx[chain].ended = c.clock.Now().Add(o.air), false
+			c.tx[chain].until, c.tx[chain].ended = c.endOf(o), false
 		}
 		return nil
 	})
 	return res, err
+}
+
+// endOf is when a packet that is on air has certainly ended.
+func (c *Concentrator) endOf(o order) time.Time {
+	end := c.clock.Now().Add(o.air)
+	if now, ok := c.Now(); ok && o.p.When == radio.AtTick {
+		end = end.Add(o.p.Tick.Sub(now).Duration()).Add(txTail)
+	}
+	return end
 }
 
 func (c *Concentrator) withTurn(ctx context.Context, do func() error) error {
