@@ -79,12 +79,13 @@ func (r *Radio) Send(ctx context.Context, p radio.TxPacket) (radio.TxResult, err
 	case radio.Immediate:
 		req.Class = txqueue.ClassC
 	case radio.AtGPS:
-		if ok = r.cfg.GPSTick != nil; ok {
-			req.Tick, ok = r.cfg.GPSTick(p.GPSTime)
-		}
-		if !ok {
+		if req.Tick, ok = r.time.tickAt(p.GPSTime); !ok {
 			return radio.TxResult{Status: radio.TxGPSUnlocked}, nil
 		}
+		req.Packet.When, req.Class = radio.AtTick, txqueue.ClassB
+	}
+	if p.Implicit {
+		req.Class = txqueue.Beacon // nothing else lacks a header
 	}
 	return l.send(ctx, req, now)
 }
@@ -131,7 +132,7 @@ func (l *lane) send(ctx context.Context, req txqueue.Request, now radio.Tick) (r
 	}
 	select {
 	case rep := <-done:
-		return rep.Result, nil
+		return l.radio.time.sent(rep.Result), nil
 	case <-ctx.Done():
 		l.mu.Lock()
 		l.queue.Cancel(id)

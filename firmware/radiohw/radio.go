@@ -30,12 +30,12 @@ type Config struct {
 	// txqueue, except for the leads, which are shorter here.
 	Queue txqueue.Config
 
-	// GPSTick converts a GPS time into the chip's counter. Without it packets for a
-	// GPS time end with radio.TxGPSUnlocked.
-	GPSTick func(radio.WallTime) (radio.Tick, bool)
+	// GNSS tells the time: packets can then be sent at a GPS time, which otherwise
+	// end with radio.TxGPSUnlocked, and received ones carry theirs.
+	GNSS GNSS
 
 	// PPS says that a GNSS receiver drives the chip's pulse input, so that its
-	// loss is a fault to report. Fine timestamps imply it.
+	// loss is a fault to report. GNSS and fine timestamps imply it.
 	PPS bool
 
 	// Survey is what is measured with the SX1261 all the time; the zero value is nothing.
@@ -54,6 +54,7 @@ type Radio struct {
 	log    *slog.Logger
 	lanes  [sx1302.RFChains]*lane // nil for a chain that cannot transmit
 
+	time   *timekeeper // nil without a GNSS receiver
 	sensor *sensorBus
 	heard  chan []radio.RxPacket
 	failed chan struct{} // closed when the chip cannot be started again
@@ -90,6 +91,7 @@ func New(cfg Config) (*Radio, error) {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	r.keeper = sx1302.NewKeeper(chip, sx1302.Hooks{Up: r.up, Down: r.down, Fault: r.count, Heard: r.deliver})
+	r.time = newTimekeeper(r, cfg.GNSS)
 	r.status.Faults = map[string]uint64{}
 	q := cfg.Queue
 	if q.MinLead == 0 {
@@ -142,6 +144,7 @@ func (r *Radio) Run(ctx context.Context) error {
 		}
 	}
 	wg.Go(func() { r.watch(ctx) })
+	wg.Go(func() { r.time.serve(ctx) })
 	wg.Go(func() { r.survey(ctx) })
 	err := r.serve(ctx)
 	r.setRunning(false)

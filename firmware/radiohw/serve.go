@@ -35,6 +35,7 @@ func (r *Radio) down() {
 
 // deliver keeps packets for Receive. It never waits: the chip must not.
 func (r *Radio) deliver(packets []radio.RxPacket) {
+	r.time.stamp(packets)
 	r.mu.Lock()
 	for _, p := range packets {
 		r.last = max(r.last, p.Tick)
@@ -67,25 +68,8 @@ func (r *Radio) watch(ctx context.Context) {
 			r.warn(overflowed, "radiohw: the receive FIFO overflowed and packets are lost: the host polls too slowly; see what else keeps it busy")
 			seen = s
 		}
-		if r.cfg.PPS || r.cfg.Board.Config.Fine != sx1302.FineOff {
+		if r.pulses() {
 			r.watchPulse(ctx)
 		}
-	}
-}
-
-// watchPulse reports the loss of the pulse per second. Reception goes on without.
-func (r *Radio) watchPulse(ctx context.Context) {
-	err := r.chip.Health(ctx)
-	f, isFault := sx1302.FaultOf(err)
-	r.mu.Lock()
-	before := r.status.PulseLost
-	r.status.PulseLost = f == sx1302.FaultPPS
-	r.mu.Unlock()
-	switch {
-	case !isFault || f == sx1302.FaultPPS && before: // well, or said already
-	case f == sx1302.FaultPPS:
-		r.warn(f.String(), err.Error())
-	default:
-		r.report(err)
 	}
 }

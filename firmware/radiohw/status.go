@@ -30,6 +30,9 @@ type Status struct {
 	Noise []Noise `json:"noise,omitempty"` // as surveyed, by frequency
 
 	Driver sx1302.Stats `json:"driver"`
+	GNSS   *GNSSStatus  `json:"gnss,omitempty"` // nil without a receiver
+
+	pulseProblem string
 }
 
 // Status is safe for concurrent use, also before and after Run.
@@ -38,7 +41,7 @@ func (r *Radio) Status() Status {
 	s := r.status
 	s.Faults, s.Noise = maps.Clone(s.Faults), slices.Clone(s.Noise)
 	r.mu.Unlock()
-	s.Driver = r.chip.Stats()
+	s.Driver, s.GNSS = r.chip.Stats(), r.time.status()
 	return s
 }
 
@@ -48,7 +51,7 @@ func (s Status) Problem() string {
 	case !s.Up && s.LastFault != "":
 		return "the concentrator is down: " + s.LastFault
 	case s.PulseLost:
-		return s.LastFault
+		return s.pulseProblem
 	}
 	return ""
 }

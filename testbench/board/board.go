@@ -25,6 +25,7 @@ type Config struct {
 	Clock sx1302.Clock  // of the host; nil: the machine's
 	Poll  time.Duration // of the FIFO; 0: the driver's
 	PPS   bool          // the loss of pulses is a fault
+	GNSS  radiohw.GNSS  // the receiver's serial line; the zero value: none
 	SPI   func(bus.SPI) bus.SPI
 	Log   *slog.Logger
 
@@ -64,7 +65,7 @@ func New(cfg Config) (*Board, error) {
 		}
 	}
 	var err error
-	b.Radio, err = radiohw.New(radiohw.Config{Board: b.options, PPS: cfg.PPS, Log: cfg.Log})
+	b.Radio, err = radiohw.New(radiohw.Config{Board: b.options, PPS: cfg.PPS, GNSS: cfg.GNSS, Log: cfg.Log})
 	return b, err
 }
 
