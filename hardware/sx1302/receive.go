@@ -58,6 +58,8 @@ func (r *receiver) reset() { r.buf = r.buf[:0]; r.idle = false }
 // or with an [*Error]: then the chip needs a new [Concentrator.Start], unless
 // [Fault.Restart] says otherwise.
 func (c *Concentrator) Receive(ctx context.Context) ([]radio.RxPacket, error) {
+	c.receiving.Add(1)
+	defer c.receiving.Add(-1)
 	for {
 		packets, err := c.fetch(ctx)
 		if err != nil || len(packets) > 0 {
@@ -79,7 +81,7 @@ func (c *Concentrator) fetch(ctx context.Context) ([]radio.RxPacket, error) {
 		return nil, fault(FaultNoChip, nil, "the concentrator is not started")
 	}
 	now := c.clock.Now()
-	n, err := c.fifoBytes(ctx)
+	n, err := c.fifoBytes(ctx, now)
 	if err != nil {
 		return nil, err
 	}
@@ -108,13 +110,18 @@ func (c *Concentrator) fetch(ctx context.Context) ([]radio.RxPacket, error) {
 // fifoBytes reads how many bytes are in the FIFO. The two bytes are not latched,
 // but the upper one is read first and the count only grows until the host reads,
 // so a torn count is too small, never too large, and what is missing then is
-// fetched the next time.
-func (c *Concentrator) fifoBytes(ctx context.Context) (int, error) {
-	var b [2]byte
-	if err := c.link.read(ctx, regRxTopRxBufferNbBytesMsbRxBufferNbBytes.addr(), b[:]); err != nil {
+// fetched the next time. The transmitters' states go along where a Send waits for
+// them.
+func (c *Concentrator) fifoBytes(ctx context.Context, now time.Time) (int, error) {
+	l := c.link
+	l.begin()
+	count := l.addRead(regRxTopRxBufferNbBytesMsbRxBufferNbBytes.addr(), 2, false)
+	starts := c.addStarts(now)
+	if err := l.send(ctx); err != nil {
 		return 0, err
 	}
-	n := int(binary.BigEndian.Uint16(b[:])) & 0x1FFF
+	c.noteStarts(starts)
+	n := int(binary.BigEndian.Uint16(l.frames[count].r[readStart:])) & 0x1FFF
 	if n > fifoSize {
 		return 0, fault(FaultFIFO, nil, "%d bytes in a FIFO of %d", n, fifoSize)
 	}

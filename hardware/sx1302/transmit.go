@@ -47,6 +47,10 @@ type transmission struct {
 	busy  bool      // a Send owns the chain
 	until time.Time // host time at which the last packet ends
 	ended bool      // the state machine was seen free after it
+
+	look  time.Time // host time from which the state tells whether a packet has started
+	asked bool      // a Send waits for that
+	begun bool      // Receive saw that the packet no longer waits for its start
 }
 
 // order is a packet that has been checked.
@@ -216,7 +220,7 @@ func (c *Concentrator) transmit(ctx context.Context, o order) (radio.TxResult, e
 		}
 	}
 	_ = c.withTurn(context.WithoutCancel(ctx), func() error {
-		c.tx[chain].busy = false
+		c.tx[chain].busy, c.tx[chain].asked = false, false
 		if err == nil && res.Status == radio.TxOK {
 			c.tx[chain].until, c.tx[chain].ended = c.endOf(o), false
 		}
@@ -285,36 +289,70 @@ func (c *Concentrator) arm(ctx context.Context, o order) (res radio.TxResult, do
 	return res, done, err
 }
 
-// confirm waits for a packet's start and looks whether it happened.
+// confirm waits for a packet's start and looks whether it happened. With a packet
+// for a tick, while a Receive is under way, that does the looking: its next poll asks
+// for the state in the message that it sends anyway. Of other packets the look also
+// says when they started.
 func (c *Concentrator) confirm(ctx context.Context, o order, wait time.Duration) (res radio.TxResult, err error) {
-	chain := int(o.p.RadioChain)
-	end := c.clock.Now().Add(wait + startGrace)
-	poll := wait
+	t := &c.tx[o.p.RadioChain]
+	pause, begun := wait, false
 	if o.p.When == radio.AtGPS {
-		poll = startSlack
+		pause = startSlack
 	}
-	for ; ; poll = min(poll, startSlack) {
-		if err := c.clock.Sleep(ctx, poll); err != nil {
-			return res, err
+	now := c.clock.Now()
+	end := now.Add(wait + startGrace)
+	err = c.withTurn(ctx, func() error {
+		t.look, t.asked, t.begun = now.Add(pause), o.p.When == radio.AtTick, false
+		return nil
+	})
+	for ; err == nil; pause = startSlack {
+		if err = c.clock.Sleep(ctx, pause); err != nil {
+			break
 		}
-		var state byte
-		err := c.withTurn(ctx, func() (err error) { state, err = c.txState(ctx, chain); return err })
-		if err != nil {
-			return res, err
-		}
-		if !txScheduled(state) && c.lbtGates(o) {
+		over := !c.clock.Now().Before(end)
+		err = c.withTurn(ctx, func() error {
+			if begun = t.begun; begun || t.asked && !over && c.receiving.Load() > 0 {
+				return nil
+			}
+			state, err := c.txState(ctx, int(o.p.RadioChain))
+			begun = !txScheduled(state)
+			return err
+		})
+		switch {
+		case err != nil:
+		case begun && c.lbtGates(o):
 			return c.lbtOutcome(ctx, o)
-		}
-		if !txScheduled(state) {
-			// Emitting, or, for the shortest packets, already done.
+		case begun: // emitting, or, for the shortest packets, already done
 			return c.success(o), nil
-		}
-		if !c.clock.Now().Before(end) {
+		case over:
 			res.Status = radio.TxTooLate
 			if o.p.When == radio.AtGPS {
 				res.Status = radio.TxGPSUnlocked
 			}
 			return res, nil
+		}
+	}
+	return res, err
+}
+
+// addStarts asks for the state of each chain whose packet should have started and
+// whose Send waits to know; the result is the frame of each chain, -1 for none.
+func (c *Concentrator) addStarts(now time.Time) (frames [RFChains]int) {
+	for chain := range frames {
+		t := &c.tx[chain]
+		frames[chain] = -1
+		if t.asked && !t.begun && !now.Before(t.look) {
+			frames[chain] = c.link.addRead(regTxTopATxFsmStatusTxStatus.plus(fieldsOf(chain).tx).addr(), 1, false)
+		}
+	}
+	return frames
+}
+
+// noteStarts takes in the answers.
+func (c *Concentrator) noteStarts(frames [RFChains]int) {
+	for chain, frame := range frames {
+		if frame >= 0 {
+			c.tx[chain].begun = !txScheduled(c.link.frames[frame].r[readStart])
 		}
 	}
 }
