@@ -1,5 +1,6 @@
 // Package lorawan reads, checks and builds LoRaWAN frames: TS001-1.0.4 (LoRaWAN
-// L2 1.0.4) and LoRaWAN 1.1, chapters 4 (MAC frame formats) and 6 (activation).
+// L2 1.0.4) and LoRaWAN 1.1, chapters 4 (MAC frame formats), 6 (activation)
+// and, of 1.0.4, 13 (class B beacons).
 //
 // Reading works on the bytes as they were received. [Parse] checks every length
 // before it looks, so that no radio byte can make it panic, and integrity codes
