@@ -37,14 +37,18 @@ type Pin interface {
 	Set(ctx context.Context, high bool) error
 }
 
-// Serial is a byte stream with a read deadline, such as a tty.
+// Serial is a byte stream with deadlines, such as a tty.
 //
-// Read returns as soon as it has one byte or more. After the deadline it fails
-// with [os.ErrDeadlineExceeded], and Close ends a Read that blocks. One
-// goroutine may read while another writes.
+// Read returns as soon as it has one byte or more; Write returns when all bytes are
+// with the operating system, or with the number of those that are and an error.
+// After its deadline either fails with [os.ErrDeadlineExceeded], and Close ends both
+// where they wait. One goroutine may read while another writes.
 type Serial interface {
 	io.ReadWriteCloser
 
 	// SetReadDeadline bounds this and later Reads; the zero time means never.
 	SetReadDeadline(t time.Time) error
+
+	// SetWriteDeadline bounds this and later Writes; the zero time means never.
+	SetWriteDeadline(t time.Time) error
 }

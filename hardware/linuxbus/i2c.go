@@ -17,13 +17,17 @@ type I2C struct {
 
 // OpenI2C opens a device such as /dev/i2c-1.
 func OpenI2C(path string) (*I2C, error) {
-	if err := kindI2C.check(path); err != nil {
+	f, err := kindI2C.open(path)
+	if err != nil {
 		return nil, err
+	}
+	if err := f.Close(); err != nil { // periph opens it itself
+		return nil, fmt.Errorf("linuxbus: close %s: %w", path, err)
 	}
 	if err := drivers(); err != nil {
 		return nil, err
 	}
-	b, err := i2creg.Open(path)
+	b, err := i2creg.Open(kernelName(path))
 	if err != nil {
 		return nil, fmt.Errorf("linuxbus: open %s: %w", path, err)
 	}

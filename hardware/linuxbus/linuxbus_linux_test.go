@@ -49,6 +49,9 @@ func TestMissingDevices(t *testing.T) {
 	if _, err := OpenSPI(absent, 0); err == nil || !strings.Contains(err.Error(), "0 Hz") {
 		t.Errorf("clock 0: %v", err)
 	}
+	if err := new(Pin).Close(); err != nil {
+		t.Error(err)
+	}
 	if _, err := OpenPin("no such line"); err == nil {
 		t.Error("a line that is not there opens")
 	}
@@ -151,5 +154,159 @@ func TestSerialUnplugged(t *testing.T) {
 	}
 	if _, err := s.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("unplugged: %v", err)
+	}
+}
+
+// TestSerialStuck: a device that takes nothing any more holds up neither a Write with
+// a deadline nor Close, and Close ends a Write without one.
+func TestSerialStuck(t *testing.T) {
+	_, path := pty(t) // whose master never reads
+	s, err := OpenSerial(path, 115200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	much := make([]byte, 1<<20)
+	n, err := s.Write(much)
+	if !errors.Is(err, os.ErrDeadlineExceeded) || n <= 0 || n >= len(much) {
+		t.Fatalf("wrote %d bytes to nobody: %v", n, err)
+	}
+	if err := s.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { _, err := s.Write(much); done <- err }()
+	select {
+	case err := <-done:
+		t.Fatalf("a Write without a deadline ended: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, ErrClosed) {
+		t.Errorf("Write across Close: %v", err)
+	}
+	if _, err := s.Write(much); !errors.Is(err, ErrClosed) {
+		t.Errorf("Write after Close: %v", err)
+	}
+}
+
+// TestSerialDropped: what the device has not taken when it is closed is dropped.
+func TestSerialDropped(t *testing.T) {
+	master, path := pty(t)
+	keep, err := os.OpenFile(path, os.O_RDWR|openFlags, 0) // or the last close drops it all
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keep.Close()
+	s, err := OpenSerial(path, 115200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := master.Write([]byte("stale")); err != nil {
+		t.Fatal(err)
+	}
+	waiting := func() int {
+		n := -1
+		if err := control(keep, func(fd int) (err error) { n, err = unix.IoctlGetInt(fd, unix.TIOCINQ); return err }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for end := time.Now().Add(10 * time.Second); waiting() != len("stale"); { // the kernel hands it over by and by
+		if time.Now().After(end) {
+			t.Fatal("nothing arrives")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := waiting(); n != 0 {
+		t.Errorf("%d bytes are left for the next to open it", n)
+	}
+}
+
+// TestOneUser: two programs never drive the same board.
+func TestOneUser(t *testing.T) {
+	_, path := pty(t)
+	first, err := OpenSerial(path, 115200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "concentrator")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for name, open := range map[string]func() error{
+		"serial":  func() error { _, err := OpenSerial(path, 115200); return err },
+		"by link": func() error { _, err := OpenSerial(link, 115200); return err },
+		"spi":     func() error { _, err := OpenSPI(path, 2_000_000); return err }, // the same rule, before it finds that this is none
+	} {
+		if err := open(); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "stop hotspotd first") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := OpenSerial(link, 115200)
+	if err != nil {
+		t.Fatalf("after the first has closed: %v", err)
+	}
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestUnusableIsGivenBack: what cannot be set up is not kept locked.
+func TestUnusableIsGivenBack(t *testing.T) {
+	_, path := pty(t)
+	for range 2 {
+		if s, err := OpenSerial(path, 12345); err == nil || errors.Is(err, unix.EBUSY) {
+			t.Errorf("at 12345 baud: %v, %v", s, err)
+		}
+		if s, err := OpenSPI(path, 2_000_000); err == nil || errors.Is(err, unix.EBUSY) {
+			t.Errorf("a tty as SPI device: %v, %v", s, err)
+		}
+	}
+}
+
+// TestExclusive: a tty is closed to programs that ask for no lock, a pseudo terminal
+// is not.
+func TestExclusive(t *testing.T) {
+	_, path := pty(t)
+	f, err := kindTTY.own(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	exclusive := func() bool {
+		n := 0
+		if err := control(f, func(fd int) (err error) { n, err = unix.IoctlGetInt(fd, unix.TIOCGEXCL); return err }); err != nil {
+			t.Fatal(err)
+		}
+		return n != 0
+	}
+	if err := exclude(f); err != nil || exclusive() {
+		t.Errorf("pseudo terminal: exclusive %v, %v", exclusive(), err)
+	}
+	if err := control(f, setExclusive); err != nil || !exclusive() {
+		t.Errorf("exclusive %v, %v", exclusive(), err)
+	}
+}
+
+func TestKernelName(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "concentrator")
+	if err := os.Symlink("/dev/null", link); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{link: "/dev/null", "/dev/null": "/dev/null", "/no/such/device": "/no/such/device"} {
+		if got := kernelName(path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
 	}
 }

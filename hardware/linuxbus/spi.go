@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 
 	"periph.io/x/conn/v3/physic"
 	"periph.io/x/conn/v3/spi"
 	"periph.io/x/conn/v3/spi/spireg"
+	_ "periph.io/x/host/v3/sysfs" // spidev, i2c-dev
 )
 
 // ErrClosed is the error of a device that was closed.
@@ -17,6 +19,7 @@ var ErrClosed = errors.New("linuxbus: device is closed")
 // SPI is one chip select of a spidev bus. It implements bus.SPI.
 type SPI struct {
 	mu   sync.Mutex
+	hold *os.File // locks the device
 	port spi.PortCloser
 	conn spi.Conn
 	none []byte // received bytes that nobody wants
@@ -28,21 +31,28 @@ func OpenSPI(path string, hz int64) (*SPI, error) {
 	if hz <= 0 || hz > 100_000_000 {
 		return nil, fmt.Errorf("linuxbus: SPI clock of %d Hz is outside 1..100000000", hz)
 	}
-	if err := kindSPI.check(path); err != nil {
+	hold, err := kindSPI.own(path)
+	if err != nil {
 		return nil, err
 	}
+	s := &SPI{hold: hold}
+	if err := s.connect(path, physic.Frequency(hz)*physic.Hertz); err != nil {
+		return nil, errors.Join(err, s.shut())
+	}
+	return s, nil
+}
+
+func (s *SPI) connect(path string, clock physic.Frequency) (err error) {
 	if err := drivers(); err != nil {
-		return nil, err
+		return err
 	}
-	port, err := spireg.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("linuxbus: open %s: %w", path, err)
+	if s.port, err = spireg.Open(kernelName(path)); err != nil {
+		return fmt.Errorf("linuxbus: open %s: %w", path, err)
 	}
-	conn, err := port.Connect(physic.Frequency(hz)*physic.Hertz, spi.Mode0, 8)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("linuxbus: set up %s: %w", path, err), port.Close())
+	if s.conn, err = s.port.Connect(clock, spi.Mode0, 8); err != nil {
+		return fmt.Errorf("linuxbus: set up %s: %w", path, err)
 	}
-	return &SPI{port: port, conn: conn}, nil
+	return nil
 }
 
 // Tx is one frame; see bus.SPI. It fails for frames longer than spidev's buffer
@@ -76,5 +86,14 @@ func (s *SPI) Close() error {
 		return nil
 	}
 	s.conn = nil
-	return s.port.Close()
+	return s.shut()
+}
+
+// shut closes what is open; the lock goes last.
+func (s *SPI) shut() error {
+	var err error
+	if s.port != nil {
+		err = s.port.Close()
+	}
+	return errors.Join(err, s.hold.Close())
 }

@@ -1,5 +1,0 @@
-//go:build !linux
-
-package linuxbus
-
-const openFlags = 0
