@@ -2,6 +2,11 @@ package buswork
 
 import (
 	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +16,7 @@ import (
 // and idling at most 70 %.
 func TestLessThanTheVendor(t *testing.T) {
 	var out strings.Builder
-	r, err := Run(t.Context(), &out)
+	r, err := In(os.Getenv("SX1302_TRACES")).Run(t.Context(), &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,5 +65,111 @@ func TestCheck(t *testing.T) {
 		if bad.Check() == nil {
 			t.Errorf("result %d passes", i)
 		}
+	}
+}
+
+// TestReadsOfWrites derives from the writes of a start on USB which of them read
+// first, and compares that with the recording, which says so of each.
+func TestReadsOfWrites(t *testing.T) {
+	full, ok, err := Own().recorded("usb_sx1250_eu868", "startup")
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	var want, got []string
+	for _, r := range full {
+		if r.Op == "rmw" {
+			want = append(want, r.Addr+" "+r.Hex)
+		}
+	}
+	for _, r := range withReads(onlyWrites(full), true) {
+		if r.Op == "rmw" {
+			got = append(got, r.Addr+" "+r.Hex)
+		}
+	}
+	if len(want) != 233 || !slices.Equal(got, want) {
+		t.Errorf("%d read-modify-writes derived, %d recorded", len(got), len(want))
+	}
+}
+
+// TestDirectory runs on recordings in a directory: of another region and network,
+// one of them without the reads of its start.
+func TestDirectory(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name string, content any) {
+		t.Helper()
+		var b []byte
+		if rs, ok := content.([]record); ok {
+			for _, r := range rs {
+				line, err := json.Marshal(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b = append(append(b, line...), '\n')
+			}
+		} else {
+			b = []byte(content.(string))
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := In(dir).Run(t.Context(), io.Discard); err == nil {
+		t.Error("an empty directory passes")
+	}
+	for _, set := range []string{"spi_sx1257_eu868", "usb_sx1250_eu868"} {
+		var parts = map[string][]record{}
+		for _, kind := range []string{"startup", "rx_fetch", "tx"} {
+			rs, ok, err := Own().recorded(set, kind)
+			if err != nil || !ok {
+				t.Fatal(kind, ok, err)
+			}
+			parts[kind] = rs
+		}
+		conf, err := testdata.ReadFile("testdata/" + set + "_conf.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := regexp.MustCompile(`"lorawan_public": *true`).ReplaceAllString(string(conf), `"lorawan_public": false`)
+		text = regexp.MustCompile(`("freq": *)868500000`).ReplaceAllString(text, `${1}868700000`)
+		if !strings.Contains(text, "868700000") || !strings.Contains(text, `"lorawan_public": false`) {
+			t.Fatal("the configuration has another form")
+		}
+		put("my_"+set+"_conf.json", text)
+		put("my_"+set+"_startup_writes.jsonl", onlyWrites(parts["startup"]))
+		put("my_"+set+"_rx_fetch.jsonl", parts["rx_fetch"])
+		put("my_"+set+"_tx.jsonl", parts["tx"])
+		full, err := Own().conf(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, source, err := In(dir).vendorStart("my_"+set, &full)
+		want, _, _ := Own().vendorStart(set, &full)
+		if err != nil || got != want || source == recordedHere {
+			t.Errorf("%s: start-up %+v (%s), %v; the whole recording has %+v", set, got, source, err, want)
+		}
+	}
+	var out strings.Builder
+	r, err := In(dir).Run(t.Context(), &out)
+	if err == nil {
+		err = r.Check()
+	}
+	if err != nil || strings.Count(out.String(), Tx) != 2 {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// TestTransmitIsOneMessage is what the bridge was given bulk messages for.
+func TestTransmitIsOneMessage(t *testing.T) {
+	rows, err := Own().Compare(t.Context(), "usb_sx1250_eu868")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range rows {
+		if w.Name == Tx && (w.Ours.Transactions != 1 || w.Vendor.Transactions != 1 || w.Source != recordedHere) {
+			t.Errorf("%+v", w)
+		}
+	}
+	if rows[len(rows)-1].Name != Tx {
+		t.Error("no transmit was measured")
 	}
 }

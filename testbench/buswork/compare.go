@@ -3,6 +3,7 @@ package buswork
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -43,73 +44,102 @@ const (
 	Tx    = "one transmit"
 )
 
-const recordedHere = "recorded"
-const derived = "derived, d.1"
+const (
+	recordedHere = "recorded"
+	derived      = "derived, d.1"
+)
 
 // Compare measures one set.
-func Compare(ctx context.Context, set string) ([]Row, error) {
-	o, err := newOurs(set)
+func (s Sets) Compare(ctx context.Context, set string) ([]Row, error) {
+	conf, err := s.conf(set)
 	if err != nil {
 		return nil, err
 	}
-	vendor, err := vendorStart(set)
+	o, err := newOurs(conf)
 	if err != nil {
 		return nil, err
 	}
+	vendor, source, err := s.vendorStart(set, &conf)
+	if err != nil {
+		return nil, err
+	}
+	defer o.wait()
 	if err := o.c.Start(ctx); err != nil {
 		return nil, err
 	}
-	rows := []Row{{Name: Start, Vendor: vendor, Ours: o.meter.rest(), Source: recordedHere}}
+	rows := []Row{{Name: Start, Vendor: vendor, Ours: o.meter.rest(), Source: source}}
+	more, err := s.running(ctx, o, set)
+	if e := o.c.Close(ctx); err == nil {
+		err = e
+	}
+	rows = append(rows, more...)
+	for i := range rows {
+		rows[i].USB = conf.USB
+	}
+	return rows, err
+}
+
+// running measures what comes after the start.
+func (s Sets) running(ctx context.Context, o *ours, set string) ([]Row, error) {
 	idle, err := o.idle(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows = append(rows, Row{Name: Idle, Vendor: vendorIdle(usb(set)), Ours: idle, Source: derived})
-	received, err := o.receive(ctx, set)
+	rows := []Row{{Name: Idle, Vendor: vendorIdle(o.conf.USB), Ours: idle, Source: derived}}
+	recording, err := s.vendorRx1(set)
+	if err != nil {
+		return nil, err
+	}
+	received, err := o.receive(ctx, recording)
 	if err != nil {
 		return nil, err
 	}
 	rows = append(rows, received...)
-	tx, payload, ok, err := vendorTx(set)
-	if err != nil {
-		return nil, err
+	down, ok, err := s.vendorTx(set, o.conf.USB)
+	if err != nil || !ok {
+		return rows, err
 	}
-	if ok {
-		if err := o.settle(ctx); err != nil {
-			return nil, err
+	row := Row{Name: Tx, Vendor: down.cost, Source: recordedHere}
+	row.Ours, err = o.transmit(ctx, down)
+	return append(rows, row), err
+}
+
+// transmit measures a downlink. Where the configuration listens before talking and
+// the recording does not, which is of programming alone, neither does ours.
+func (o *ours) transmit(ctx context.Context, d downlink) (c Cost, err error) {
+	if o.conf.SX1261.Enable && !d.listens {
+		conf := o.conf
+		conf.SX1261.Enable, conf.SX1261.LBT = false, false
+		if o, err = newOurs(conf); err != nil {
+			return c, err
 		}
-		sent, err := o.send(ctx, payload)
-		if err != nil {
-			return nil, err
+		defer o.wait()
+		defer func() { err = errors.Join(err, o.c.Close(ctx)) }()
+		if err = o.c.Start(ctx); err != nil {
+			return c, err
 		}
-		rows = append(rows, Row{Name: Tx, Vendor: tx, Ours: sent, Source: "recorded, and e.4"})
 	}
-	for i := range rows {
-		rows[i].USB = usb(set)
+	if err = o.settle(ctx); err != nil {
+		return c, err
 	}
-	return rows, o.c.Close(ctx)
+	return o.send(ctx, d)
 }
 
 // receive measures fetches of one packet and of sixteen.
-func (o *ours) receive(ctx context.Context, set string) (rows []Row, err error) {
-	fetch, inFIFO, err := vendorRx1(set)
-	if err != nil {
-		return nil, err
-	}
-	payload := inFIFO - packetBytes
+func (o *ours) receive(ctx context.Context, recording fetched) (rows []Row, err error) {
 	for _, n := range []int{1, 16} {
 		if err := o.settle(ctx); err != nil {
 			return nil, err
 		}
-		row := Row{Name: Rx1, Vendor: cost(fetch, usb(set)), Source: recordedHere}
+		row := Row{Name: Rx1, Vendor: cost(recording.records, o.conf.USB), Source: recordedHere}
 		var mine int
-		if row.Ours, mine, err = o.fetch(ctx, n, payload); err != nil {
+		if row.Ours, mine, err = o.fetch(ctx, n, recording.payload); err != nil {
 			return nil, err
 		}
-		if n > 1 || mine != inFIFO {
+		if n > 1 || mine != recording.inFIFO {
 			// With fine timestamps the simulated chip's packets have metrics, which
 			// the recording's do not: the vendor would fetch as many bytes as we.
-			row.Vendor, row.Source = cost(vendorFetch(mine), usb(set)), derived
+			row.Vendor, row.Source = cost(vendorFetch(mine), o.conf.USB), derived
 		}
 		if n > 1 {
 			row.Name = Rx16
@@ -171,19 +201,30 @@ func (r Result) Check() error {
 }
 
 // Run compares all sets, prints the table, and ends with one line of JSON.
-func Run(ctx context.Context, out io.Writer) (Result, error) {
+func (s Sets) Run(ctx context.Context, out io.Writer) (Result, error) {
 	var r Result
-	fmt.Fprintf(out, "Work on the bus, vendor's and ours. Loading of programs left out; waits take no bus time.\n"+
-		"SPI: %v a byte (2 MHz) and %v a frame. USB: %v a byte and %v a message with its answer.\n\n", SPIByte, SPIFrame, USBByte, USBMessage)
-	fmt.Fprintf(out, "%-24s %-27s %22s %22s %8s %8s  %s\n", "set", "work", "vendor trans. / bytes", "ours trans. / bytes", "bytes", "time", "vendor's is")
-	for _, set := range Sets() {
-		rows, err := Compare(ctx, set)
+	names, err := s.Names()
+	if err != nil {
+		return r, err
+	}
+	fmt.Fprintf(out, `Work on the bus, the vendor's and ours, for the recordings in %s.
+Start-up is without the loading of programs. Time is what the wire is busy: waits, for
+resets, oscillators and before commands, take none. SPI: %v a byte (2 MHz) and %v a frame;
+USB: %v a byte and %v a message with its answer. A transaction is a frame or a message.
+
+`, s.in, SPIByte, SPIFrame, USBByte, USBMessage)
+	fmt.Fprintf(out, "%-24s %-27s %-29s %-29s %-26s\n", "", "", "vendor", "ours", "ours over the vendor's")
+	fmt.Fprintf(out, "%-24s %-27s %7s %8s %12s %7s %8s %12s %8s %8s %8s  %s\n", "set", "work",
+		"trans.", "bytes", "time", "trans.", "bytes", "time", "trans.", "bytes", "time", "vendor's is")
+	for _, set := range names {
+		rows, err := s.Compare(ctx, set)
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", set, err)
 		}
 		for _, w := range rows {
-			fmt.Fprintf(out, "%-24s %-27s %11d / %8d %11d / %8d %8.3f %8.3f  %s\n", set, w.Name,
-				w.Vendor.Transactions, w.Vendor.Bytes, w.Ours.Transactions, w.Ours.Bytes, w.Bytes(), w.Time(), w.Source)
+			fmt.Fprintf(out, "%-24s %-27s %7d %8d %12v %7d %8d %12v %8.3f %8.3f %8.3f  %s\n", set, w.Name,
+				w.Vendor.Transactions, w.Vendor.Bytes, w.Vendor.Time(w.USB), w.Ours.Transactions, w.Ours.Bytes, w.Ours.Time(w.USB),
+				w.Transactions(), w.Bytes(), w.Time(), w.Source)
 		}
 		r.add(rows)
 	}
@@ -191,6 +232,6 @@ func Run(ctx context.Context, out io.Writer) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	fmt.Fprintf(out, "\nratios are ours over the vendor's, the worst of all sets\n%s\n", line)
+	fmt.Fprintf(out, "\nThe worst set of each row; for rows without a unit in their name the worst of transactions, bytes and time.\n%s\n", line)
 	return r, nil
 }

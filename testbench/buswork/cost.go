@@ -52,6 +52,7 @@ const (
 
 const (
 	fifoWindow   = 0x4000 // below it are the microcontrollers' programs
+	fifoCount    = 0x58C8 // the number of bytes in the FIFO
 	nbBytes      = 2      // registers with the number of bytes in the FIFO
 	counterBlock = 8      // registers of pulse and counter
 )

@@ -19,7 +19,12 @@ var registerCSV string
 type registerTable struct {
 	reset [addressSpace]byte // value after reset
 	write [addressSpace]byte // bits that the host can change
+	part  [addressSpace]bool // a field is less than the byte
 }
+
+// Shared says whether a field of a register does not fill its byte, so that a host
+// without a copy has to read the byte before it writes the field (a.1).
+func Shared(addr uint16) bool { return addr < addressSpace && registers().part[addr] }
 
 var registers = sync.OnceValue(func() *registerTable {
 	t, err := parseRegisters(registerCSV)
@@ -59,6 +64,7 @@ func (t *registerTable) add(row []string) error {
 	}
 	mask := byte(1<<width-1) << offset
 	t.reset[addr] |= byte(value) << offset & mask
+	t.part[addr] = t.part[addr] || width < 8
 	if !readOnly {
 		t.write[addr] |= mask
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 
 	"heliograph/testbench/buswork"
 	"heliograph/testbench/chipfaults"
@@ -11,12 +12,12 @@ import (
 
 func runBusWork(ctx context.Context, args []string, stdout io.Writer) error {
 	err := load(&struct{}{}, args, stdout,
-		"bench bus-work\n\nCounts transactions and bytes on a concentrator's bus, the vendor's from its recordings and\nours on the simulated chip, and ends with one line of JSON: ours over the vendor's. Exit code\n0 only when no row costs more, and start-up time and the idle second at most 70 %.",
+		"bench bus-work\n\nCounts transactions and bytes on a concentrator's bus, the vendor's from its recordings (those\nin $SX1302_TRACES, or the repository's) and ours on the simulated chip, and ends with one line of JSON: ours over the vendor's. Exit code\n0 only when no row costs more, and start-up time and the idle second at most 70 %.",
 		"  bench bus-work\n  bench bus-work | tail -1 | jq .idle_ratio")
 	if err != nil {
 		return err
 	}
-	r, err := buswork.Run(ctx, stdout)
+	r, err := buswork.In(os.Getenv("SX1302_TRACES")).Run(ctx, stdout)
 	if err != nil {
 		return err
 	}
