@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"heliograph/hardware/sx1302/calc"
@@ -16,6 +18,8 @@ import (
 type fakeI2C struct {
 	sensor uint16 // address of the sensor, 0 for none
 	fail   bool
+	refuse byte   // register that cannot be written, 0 for none
+	asked  []byte // registers that were read
 	writes [][]byte
 }
 
@@ -23,9 +27,12 @@ func (f *fakeI2C) Tx(_ context.Context, addr uint16, w, r []byte) error {
 	switch {
 	case f.fail || addr != f.sensor && addr != dacAddr:
 		return errors.New("no acknowledge")
+	case f.refuse != 0 && len(r) == 0 && w[0] == f.refuse:
+		return errors.New("no acknowledge of data")
 	case len(r) == 0:
 		f.writes = append(f.writes, append([]byte{byte(addr)}, w...))
 	default:
+		f.asked = append(f.asked, w[0])
 		r[0] = map[byte]byte{0xFE: 0x53, 0: 0xF6, 2: 0x80}[w[0]] // -9.5 degrees
 	}
 	return nil
@@ -72,6 +79,60 @@ func TestBoardDevices(t *testing.T) {
 		if ps, err := c.Receive(ctx); err != nil || len(ps) != 1 {
 			t.Errorf("without its sensor: %v, %v", ps, err)
 		}
+	}
+}
+
+// TestSensorNotSetUp: a sensor that cannot be configured keeps no radio from working.
+func TestSensorNotSetUp(t *testing.T) {
+	for _, register := range []byte{0x03, 0x04} {
+		c, _ := makeFake(t, setConf(t, "spi_sx1250_eu868"))
+		var log bytes.Buffer
+		wire := c.t.(*spiTransport)
+		wire.sensor = &sensor{bus: &fakeI2C{sensor: 0x39, refuse: register}}
+		wire.log = slog.New(slog.NewTextHandler(&log, nil))
+		if err := c.Start(context.Background()); err != nil {
+			t.Fatalf("register %#x: %v", register, err)
+		}
+		if c.celsius != usualCelsius {
+			t.Errorf("register %#x: %v degrees from a sensor that was not set up", register, c.celsius)
+		}
+		if !strings.Contains(log.String(), "temperature sensor at 0x39") {
+			t.Errorf("register %#x: logged %q", register, log.String())
+		}
+	}
+}
+
+// TestSensorOrder: the degrees are read before their fraction, always.
+func TestSensorOrder(t *testing.T) {
+	board := &fakeI2C{sensor: 0x39}
+	s := &sensor{bus: board, addr: 0x39}
+	for range 50 {
+		board.asked = nil
+		if got, ok, err := s.read(context.Background()); got != -9.5 || !ok || err != nil {
+			t.Fatal(got, ok, err)
+		}
+		if !bytes.Equal(board.asked, []byte{0, 2}) {
+			t.Fatalf("registers read: % x", board.asked)
+		}
+	}
+}
+
+// TestFullDuplexNeedsI2C: without its DAC the amplifier would be driven unbiased.
+func TestFullDuplexNeedsI2C(t *testing.T) {
+	g, err := ParseGlobalConf(setConf(t, "spi_sx1250_eu868"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Config.FullDuplex = true
+	o := Options{SPI: newFakeChip(&fakeClock{}), Config: g.Config, Firmware: syntheticFirmware()}
+	if _, err := New(o); err == nil || !strings.Contains(err.Error(), "set i2c") {
+		t.Errorf("without I2C: %v", err)
+	} else if f, _ := FaultOf(err); f != FaultConfig {
+		t.Errorf("without I2C: %v", f)
+	}
+	o.I2C = &fakeI2C{}
+	if _, err := New(o); err != nil {
+		t.Errorf("with I2C: %v", err)
 	}
 }
 

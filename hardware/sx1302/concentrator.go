@@ -21,7 +21,7 @@ import (
 type Options struct {
 	SPI    bus.SPI // the concentrator's chip select
 	SX1261 bus.SPI // the SX1261's, with SPI; nil where there is none
-	I2C    bus.I2C // for the temperature sensor and DAC of SPI boards; nil where there is none
+	I2C    bus.I2C // for the temperature sensor and DAC of SPI boards; nil where there is none, full duplex needs it
 	Pins   Pins    // of SPI boards
 
 	// USB opens a USB board's tty, in raw mode. It is called by every Start, so
@@ -127,6 +127,9 @@ func New(o Options) (*Concentrator, error) {
 	if o.USB != nil && o.Config.Radios[o.Config.ClockSource].Kind != calc.SX1250 {
 		return nil, bad("SX1255 and SX1257 front ends do not work behind a USB bridge")
 	}
+	if o.SPI != nil && o.I2C == nil && o.Config.FullDuplex {
+		return nil, bad("full duplex needs the board's I2C bus, for the DAC that biases its amplifier: set i2c")
+	}
 	if o.SPI != nil && o.SX1261 == nil && o.Config.SX1261.Enable {
 		return nil, bad("the SX1261 is enabled but has no SPI device")
 	}
@@ -150,7 +153,7 @@ func New(o Options) (*Concentrator, error) {
 	if o.USB != nil {
 		c.t = newBridge(o.USB)
 	} else {
-		t := &spiTransport{chip: o.SPI, lbt: o.SX1261, pins: o.Pins, clock: c.clock}
+		t := &spiTransport{chip: o.SPI, lbt: o.SX1261, pins: o.Pins, clock: c.clock, log: c.log}
 		if o.I2C != nil {
 			t.sensor = &sensor{bus: o.I2C}
 			if c.cfg.FullDuplex {

@@ -2,6 +2,7 @@ package sx1302
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"heliograph/hardware/bus"
@@ -28,6 +29,7 @@ type spiTransport struct {
 	chip, lbt bus.SPI
 	pins      Pins
 	clock     Clock
+	log       *slog.Logger
 	sensor    *sensor
 }
 
@@ -55,7 +57,7 @@ func (t *spiTransport) open(ctx context.Context) error {
 		}
 	}
 	if t.sensor != nil {
-		return t.sensor.start(ctx)
+		return t.sensor.start(ctx, t.log)
 	}
 	return nil
 }
@@ -113,24 +115,24 @@ type sensor struct {
 	addr uint16 // 0: none found
 }
 
-func (s *sensor) start(ctx context.Context) error {
+// start looks for the sensor. One that cannot be set up is as good as none: the
+// radio works without, only its levels are less exact.
+func (s *sensor) start(ctx context.Context, log *slog.Logger) error {
 	s.addr = 0
 	for _, addr := range []uint16{0x39, 0x3B, 0x38} {
 		var id [1]byte
-		if err := s.bus.Tx(ctx, addr, []byte{0xFE}, id[:]); err != nil {
+		if err := s.bus.Tx(ctx, addr, []byte{0xFE}, id[:]); err != nil || id[0] != 0x53 {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			continue // nobody answers there
+			continue // nobody answers there, or something else
 		}
-		if id[0] != 0x53 {
-			continue
-		}
-		// No event output, 12 bits; one conversion a second.
-		for _, w := range [][]byte{{0x03, 0x8C}, {0x04, 0x04}} {
-			if err := s.bus.Tx(ctx, addr, w, nil); err != nil {
-				return fault(FaultBus, err, "temperature sensor at %#x", addr)
+		if err := s.setUp(ctx, addr); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
+			log.WarnContext(ctx, "temperature sensor not used", "error", err)
+			continue
 		}
 		s.addr = addr
 		return nil
@@ -138,15 +140,26 @@ func (s *sensor) start(ctx context.Context) error {
 	return nil
 }
 
+// setUp asks for no event output, 12 bits, and one conversion a second.
+func (s *sensor) setUp(ctx context.Context, addr uint16) error {
+	for _, w := range [...][]byte{{0x03, 0x8C}, {0x04, 0x04}} {
+		if err := s.bus.Tx(ctx, addr, w, nil); err != nil {
+			return fault(FaultBus, err, "temperature sensor at %#x", addr)
+		}
+	}
+	return nil
+}
+
+// read reads the whole degrees before their fraction, as the vendor's.
 func (s *sensor) read(ctx context.Context) (float64, bool, error) {
 	if s.addr == 0 {
 		return 0, false, nil
 	}
-	var hi, lo [1]byte
-	for reg, dst := range map[byte][]byte{0: hi[:], 2: lo[:]} {
-		if err := s.bus.Tx(ctx, s.addr, []byte{reg}, dst); err != nil {
+	var t [2]byte
+	for i, reg := range [...]byte{0x00, 0x02} {
+		if err := s.bus.Tx(ctx, s.addr, []byte{reg}, t[i:i+1]); err != nil {
 			return 0, false, fault(FaultBus, err, "temperature sensor at %#x", s.addr)
 		}
 	}
-	return calc.STTS751Celsius(hi[0], lo[0]), true, nil
+	return calc.STTS751Celsius(t[0], t[1]), true, nil
 }

@@ -36,7 +36,7 @@ const (
 )
 
 const (
-	bridgeTimeout = time.Second            // of an exchange
+	bridgeTimeout = time.Second            // of a command, and of its answer
 	bridgeGrace   = 100 * time.Millisecond // for an answer whose caller has left
 	drainTime     = 20 * time.Millisecond
 )
@@ -167,6 +167,10 @@ func (b *bridge) exchange(ctx context.Context, cmd byte) ([]byte, error) {
 		if _, err := b.take(ctx); err != nil {
 			return nil, err
 		}
+	}
+	// It is not cut short by ctx either: half a command would be taken for a whole.
+	if err := b.port.SetWriteDeadline(time.Now().Add(bridgeTimeout)); err != nil {
+		return nil, b.fail(fault(FaultBridge, err, "deadline"))
 	}
 	if _, err := b.port.Write(b.out); err != nil {
 		return nil, b.fail(fault(FaultBridge, err, "write command %#02x", cmd))

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"heliograph/hardware/bus"
@@ -304,4 +306,35 @@ func TestUSBPacketsOutliveCancel(t *testing.T) {
 	if err != nil || len(ps) != 1 {
 		t.Errorf("%v, %v", ps, err)
 	}
+}
+
+// TestUSBStuck: a bridge that takes nothing any more is a fault, not a driver that
+// waits for ever.
+func TestUSBStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		g, err := ParseGlobalConf(setConf(t, "usb_sx1250_eu868"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := New(Options{
+			USB:    func(context.Context) (bus.Serial, error) { return near, nil },
+			Config: g.Config, Firmware: syntheticFirmware(), Clock: &fakeClock{now: time.Unix(1_700_000_000, 0)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		err = c.Start(t.Context())
+		if f, _ := FaultOf(err); f != FaultBridge || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("start: %v", err)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		if d := time.Since(begun); d > 2*bridgeTimeout {
+			t.Errorf("it took %v", d)
+		}
+	})
 }
