@@ -1,6 +1,7 @@
 package radiohw
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 	"heliograph/radio"
 )
 
-// Device says how a concentrator board is attached to the host. Pins are names of
-// GPIO lines, "" where the board lacks them.
+// Device says how a concentrator board is attached to the host. Pins are GPIO lines,
+// by name (GPIO17) or by chip and offset (gpiochip0:17), "" where the board lacks them.
 type Device struct {
 	Path        string // of the spidev of an SPI board, or the tty of a USB board
 	SX1261      string // spidev of the listen-before-talk radio; "" for none
@@ -25,17 +26,30 @@ type Device struct {
 	PowerPin    string
 	SX1261Reset string
 	DACReset    string
+	SPIHz       int64 // clock of the SPI buses, 100 kHz to 10 MHz; 0: DefaultSPIHz
 }
 
-// Clocks of the wires. Semtech's own software uses the same for SPI; a USB device
-// ignores the baud rate.
+// DefaultSPIHz is the clock of the SPI buses that Semtech's own software uses.
+const DefaultSPIHz = 2_000_000
+
+// Bounds of the SPI clock: below the lower one frames of received packets take too
+// long; the chip takes no more than the upper one.
 const (
-	spiHz   = 2_000_000
-	usbBaud = 115_200
+	minSPIHz = 100_000
+	maxSPIHz = 10_000_000
 )
 
-// USB says whether the path is that of a USB board: anything but a spidev.
-func (d Device) USB() bool { return !strings.HasPrefix(filepath.Base(d.Path), "spidev") }
+const usbBaud = 115_200 // which a USB device ignores
+
+// USB says whether the path is that of a USB board: anything but a spidev, or a link
+// to one.
+func (d Device) USB() bool {
+	path := d.Path
+	if real, err := filepath.EvalSymlinks(path); err == nil { // opening says what is wrong
+		path = real
+	}
+	return !strings.HasPrefix(filepath.Base(path), "spidev")
+}
 
 // Open opens the wires of an SPI board; those of a USB board are opened, and opened
 // again, when the chip is started. close gives all of them back, after the radio has
@@ -53,9 +67,16 @@ func (d Device) Open(cfg sx1302.Config, fw sx1302.Firmware, log *slog.Logger) (o
 	if d.Path == "" {
 		return o, closeAll, errors.New("radiohw: no device: name the board's spidev or tty")
 	}
+	spiHz := cmp.Or(d.SPIHz, DefaultSPIHz)
+	if spiHz < minSPIHz || spiHz > maxSPIHz {
+		return o, closeAll, fmt.Errorf("radiohw: spi_hz is %d: set it to %d to %d", spiHz, minSPIHz, maxSPIHz)
+	}
 	if d.USB() {
 		o.USB = func(context.Context) (bus.Serial, error) { return linuxbus.OpenSerial(d.Path, usbBaud) }
 		return o, closeAll, nil
+	}
+	if d.SX1261 == d.Path {
+		return o, closeAll, fmt.Errorf("radiohw: %s cannot be the concentrator and the SX1261: name the spidev of each", d.Path)
 	}
 	spi := func(path string) bus.SPI {
 		if path == "" || err != nil {
@@ -78,6 +99,7 @@ func (d Device) Open(cfg sx1302.Config, fw sx1302.Firmware, log *slog.Logger) (o
 			err = e
 			return nil
 		}
+		open = append(open, p.Close)
 		return p
 	}
 	o.SPI, o.SX1261 = spi(d.Path), spi(d.SX1261)
