@@ -16,6 +16,7 @@ type clock struct {
 	start time.Time
 	tick  func() (radio.Tick, bool)
 	bound time.Duration // of tick
+	gnss  GNSS          // nil: none
 
 	mu  sync.Mutex
 	est *timing.Estimator
@@ -25,13 +26,23 @@ func (c *clock) mono() time.Duration { return c.now().Sub(c.start) }
 
 func (c *clock) instant() timing.Instant {
 	t := c.now()
-	return timing.Instant{Mono: t.Sub(c.start), System: t.UnixNano()}
+	i := timing.Instant{Mono: t.Sub(c.start), System: t.UnixNano()}
+	if c.gnss != nil {
+		i.GNSS = c.gnss.UTC()
+	}
+	return i
 }
 
 func (c *clock) utc() radio.WallTime {
+	w, _ := c.best()
+	return w
+}
+
+// best is UTC and where it comes from.
+func (c *clock) best() (radio.WallTime, timing.Source) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.est.At(c.instant())
+	return c.est.Best(c.instant())
 }
 
 // add takes a sample in and says whether it was the first.
@@ -43,10 +54,17 @@ func (c *clock) add(s timing.Sample) (first bool, err error) {
 	return first && err == nil, err
 }
 
-func (c *clock) synced() (synced, systemWrong bool, jumps uint64) {
+func (c *clock) synced() (synced bool, jumps uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.est.Synced(), c.est.Contradicts(timing.System, c.instant()), c.est.Jumps()
+	return c.est.Synced(), c.est.Jumps()
+}
+
+// contradicts says whether a source contradicts the oracle.
+func (c *clock) contradicts(s timing.Source) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.est.Contradicts(s, c.instant())
 }
 
 func (c *clock) forward() forward.Now {

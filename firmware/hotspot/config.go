@@ -44,6 +44,9 @@ type Config struct {
 	SystemClockBound time.Duration // how well; default 100 ms
 	TickBound        time.Duration // error of Concentrator.Now, default 20 ms
 
+	GNSS   GNSS // the concentrator's receiver; nil: none
+	ClassB bool // send the class B beacon every 128 s while GNSS is locked
+
 	Firmware      string                                                   // version
 	Log           *slog.Logger                                             // default none
 	Now           func() time.Time                                         // with a monotonic reading; default time.Now
@@ -68,6 +71,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("hotspot: antenna gain %v is outside -10..20 dB: give dBi less cable loss", c.Gain)
 	case c.Position.LatE7 < -90e7 || c.Position.LatE7 > 90e7 || c.Position.LonE7 < -180e7 || c.Position.LonE7 > 180e7:
 		return c, errors.New("hotspot: position is not on Earth: give latitude and longitude in degrees")
+	case c.ClassB && c.GNSS == nil:
+		return c, errors.New("hotspot: class B beacons need GPS time: set a GNSS receiver, or switch them off")
 	case c.Owner == (poc.Wallet{}):
 		return c, errors.New("hotspot: no owner wallet: set owner to a Solana address, or nobody can be paid")
 	}

@@ -27,6 +27,7 @@ import (
 type Hotspot struct {
 	cfg        Config
 	clock      *clock
+	plan       *region.Plan
 	limits     *txlimit.Limiter
 	outbox     *outbox.Outbox
 	assertions *assertions
@@ -56,11 +57,11 @@ func New(cfg Config) (*Hotspot, error) {
 		return nil, fmt.Errorf("hotspot: %w", err)
 	}
 	h := &Hotspot{
-		cfg: cfg, receiver: forward.NewReceiver(cfg.Key.ID()), log: newLogbook(),
+		cfg: cfg, plan: plan, receiver: forward.NewReceiver(cfg.Key.ID()), log: newLogbook(),
 		challenges: make(chan poc.Challenge, 8), resync: make(chan struct{}, 1), downlinks: make(chan *pb.Downlink, maxDownlinks),
 	}
 	h.clock = &clock{
-		now: cfg.Now, start: cfg.Now(), tick: cfg.Concentrator.Now, bound: cfg.TickBound,
+		now: cfg.Now, start: cfg.Now(), tick: cfg.Concentrator.Now, bound: cfg.TickBound, gnss: cfg.GNSS,
 		est: timing.New(timing.Config{TrustSystem: cfg.TrustSystemClock, SystemBound: cfg.SystemClockBound}),
 	}
 	if err := h.openLimits(plan); err != nil {
@@ -194,6 +195,9 @@ func (h *Hotspot) Run(ctx context.Context) error {
 		wg.Go(func() { h.serveDownlinks(ctx) })
 	}
 	wg.Go(func() { h.housekeeping(ctx) })
+	if h.cfg.ClassB {
+		wg.Go(func() { h.serveClassB(ctx) })
+	}
 	<-ctx.Done()
 	wg.Wait()
 	h.saveAirtime(true)

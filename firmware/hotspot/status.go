@@ -9,6 +9,7 @@ import (
 
 	"heliograph/firmware/forward"
 	"heliograph/firmware/outbox"
+	"heliograph/firmware/timing"
 	"heliograph/firmware/txlimit"
 	"heliograph/firmware/uplink"
 	pb "heliograph/oracle/api/heliographv1"
@@ -27,11 +28,12 @@ type logbook struct {
 	verdicts  map[string]uint64
 	last      []BeaconLine
 	judged    []VerdictLine
+	classB    map[string]uint64
 	noDisk    bool
 }
 
 func newLogbook() *logbook {
-	return &logbook{beacons: map[string]uint64{}, downlinks: map[string]uint64{}, verdicts: map[string]uint64{}}
+	return &logbook{beacons: map[string]uint64{}, downlinks: map[string]uint64{}, verdicts: map[string]uint64{}, classB: map[string]uint64{}}
 }
 
 func (l *logbook) beacon(outcome string) {
@@ -113,6 +115,7 @@ type Status struct {
 
 	Time         string  `json:"time"`
 	TimeBoundS   float64 `json:"time_bound_s"`
+	TimeSource   string  `json:"time_source"` // gnss, oracle, system or none
 	TimeSynced   bool    `json:"time_synced"` // by the oracle
 	TimeJumps    uint64  `json:"time_jumps"`
 	CounterKnown bool    `json:"counter_known"`
@@ -126,6 +129,7 @@ type Status struct {
 	Beacons      map[string]uint64 `json:"beacons"`   // by outcome
 	Downlinks    map[string]uint64 `json:"downlinks"` // by status
 	Verdicts     map[string]uint64 `json:"verdicts"`  // by reason
+	ClassB       map[string]uint64 `json:"class_b"`   // class B beacons, by status
 	LastBeacons  []BeaconLine      `json:"last_beacons"`
 	LastVerdicts []VerdictLine     `json:"last_verdicts"`
 
@@ -135,27 +139,33 @@ type Status struct {
 
 // Status is safe for concurrent use, also before and after Run.
 func (h *Hotspot) Status() Status {
-	utc := h.clock.utc()
-	synced, systemWrong, jumps := h.clock.synced()
+	utc, source := h.clock.best()
+	synced, jumps := h.clock.synced()
 	_, counter := h.cfg.Concentrator.Now()
 	id := h.cfg.Key.ID()
 	s := Status{
 		Hotspot: id.String(), Name: id.Name(), Region: h.cfg.Region, Oracle: h.cfg.OracleAddr, Firmware: h.cfg.Firmware,
-		UptimeS: h.clock.mono().Seconds(), Time: utc.String(), TimeBoundS: utc.Bound.Seconds(), TimeSynced: synced, TimeJumps: jumps,
+		UptimeS: h.clock.mono().Seconds(), Time: utc.String(), TimeBoundS: utc.Bound.Seconds(), TimeSource: source.String(), TimeSynced: synced, TimeJumps: jumps,
 		CounterKnown: counter, Asserted: h.assertions.onRecord(),
 		Session: h.client.Stats(), Outbox: h.outbox.Stats(), Received: h.receiver.Stats(),
 		Airtime: h.limits.Usage(radio.MicrosOf(h.clock.mono())),
 	}
 	h.log.mu.Lock()
 	s.Beacons, s.Downlinks, s.Verdicts = maps.Clone(h.log.beacons), maps.Clone(h.log.downlinks), maps.Clone(h.log.verdicts)
+	s.ClassB = maps.Clone(h.log.classB)
 	s.LastBeacons, s.LastVerdicts = slices.Clone(h.log.last), slices.Clone(h.log.judged)
 	noDisk := h.log.noDisk
 	h.log.mu.Unlock()
-	s.Problems = problems(s, systemWrong, noDisk)
+	s.Problems = problems(s, wrong{
+		system: h.clock.contradicts(timing.System), gnss: h.clock.contradicts(timing.GNSS), disk: noDisk,
+	})
 	return s
 }
 
-func problems(s Status, systemWrong, noDisk bool) (out []string) {
+// wrong is what a status does not show by itself.
+type wrong struct{ system, gnss, disk bool }
+
+func problems(s Status, w wrong) (out []string) {
 	add := func(when bool, format string, args ...any) {
 		if when {
 			out = append(out, fmt.Sprintf(format, args...))
@@ -166,9 +176,10 @@ func problems(s Status, systemWrong, noDisk bool) (out []string) {
 	add(!s.Asserted, "the oracle has no location of this hotspot on record yet: it is sent with the next connection")
 	add(s.TimeBoundS > 1, "the clock may be off by %v: beacons are declined until the oracle is reached", time.Duration(s.TimeBoundS*1e9))
 	add(s.Time == (radio.WallTime{}).String(), "the time is not known: reach the oracle, or set clock.trust_system where NTP runs")
-	add(systemWrong, "the system clock contradicts the oracle: repair NTP, or set clock.trust_system = false")
+	add(w.system, "the system clock contradicts the oracle: repair NTP, or set clock.trust_system = false")
+	add(w.gnss, "GNSS time contradicts the oracle: let the receiver send fewer sentences or faster, so that none comes a second late; check that nobody disturbs its signal")
 	add(!s.CounterKnown && s.UptimeS > 60, "nothing was received yet: check that the packet forwarder sends to this hotspot, and the antenna")
-	add(noDisk, "the flash cannot be written: reports survive only while the power is on; replace the card")
+	add(w.disk, "the flash cannot be written: reports survive only while the power is on; replace the card")
 	add(s.Outbox.Displaced > 0, "%d reports were lost because the outbox was full: the oracle was out of reach for too long", s.Outbox.Displaced)
 	return out
 }

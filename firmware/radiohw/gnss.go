@@ -237,16 +237,21 @@ func (r *Radio) GPS() (sinceEpoch time.Duration, tick radio.Tick, ok bool) {
 	return sinceEpoch, calc.Cycles(now).Tick(), ok
 }
 
-// TickAtGPS is the tick nearest to a GPS time, up to 512 s ahead. False as for GPS.
-func (r *Radio) TickAtGPS(sinceEpoch time.Duration) (radio.Tick, bool) {
+// TickAtGPS is the tick nearest to a GPS time, up to 512 s ahead, and by how much
+// that may be wrong. False as for GPS.
+func (r *Radio) TickAtGPS(sinceEpoch time.Duration) (t radio.Tick, bound time.Duration, ok bool) {
 	if r.time == nil {
-		return 0, false
+		return 0, 0, false
 	}
 	r.time.mu.Lock()
 	defer r.time.mu.Unlock()
 	now, up := r.time.follow()
 	if !up {
-		return 0, false
+		return 0, 0, false
 	}
-	return r.time.ref.TickAtGPS(sinceEpoch, now)
+	if t, ok = r.time.ref.TickAtGPS(sinceEpoch, now); !ok {
+		return 0, 0, false
+	}
+	_, bound, ok = r.time.ref.GPS(gnss.Count(calc.CyclesOf(t)), now)
+	return t, bound, ok
 }

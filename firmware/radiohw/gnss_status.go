@@ -3,6 +3,8 @@ package radiohw
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"heliograph/hardware/gnss"
 	"heliograph/hardware/sx1302"
 )
@@ -56,6 +58,30 @@ func (k *timekeeper) status() *GNSSStatus {
 		s.BoundNanos = int64(k.ref.UTC(now, now).Bound)
 	}
 	return s
+}
+
+// collect shows the status to Prometheus.
+func (s *GNSSStatus) collect(send func(prometheus.ValueType, string, string, float64, ...string), counter func(string, string, uint64, ...string)) {
+	for _, state := range []gnss.State{gnss.Locked, gnss.Holdover, gnss.Acquiring} {
+		v := 0.0
+		if s.State == state.String() {
+			v = 1
+		}
+		send(prometheus.GaugeValue, "gnss_state", "1 for the state that GNSS time is in.", v, "state", state.String())
+	}
+	send(prometheus.GaugeValue, "gnss_bound_seconds", "How far GNSS time may be off; 0 without.", float64(s.BoundNanos)/1e9)
+	send(prometheus.GaugeValue, "gnss_satellites", "Satellites in use.", float64(s.Satellites))
+	send(prometheus.GaugeValue, "crystal_ppb", "How much the concentrator's crystal runs fast.", float64(s.CrystalPPB))
+	counter("gnss_locks", "Times that GNSS time was found.", s.Locks)
+	counter("gnss_unlocks", "Times that GNSS time was lost.", s.Unlocks)
+	counter("gnss_pulses", "Pulses per second seen.", s.Pulses)
+	for result, n := range map[string]uint64{"agreed": s.Pairs, "aberrant": s.Aberrant, "unpaired": s.Unpaired} {
+		counter("gnss_times", "Times that the receiver told, by how they fit its pulses.", n, "result", result)
+	}
+	for result, n := range map[string]uint64{"used": s.Messages, "no_fix": s.NoFix, "damaged": s.Damaged} {
+		counter("gnss_messages", "Messages of the receiver.", n, "result", result)
+	}
+	counter("gnss_junk_bytes", "Bytes of the receiver outside any message.", s.JunkBytes)
 }
 
 // noteState logs and counts what became of the reference. k.mu is held.

@@ -50,12 +50,15 @@ func (m Metrics) Collect(ch chan<- prometheus.Metric) {
 	} {
 		counter("bad", "Packets with a bad checksum, damaged on the bus, heard twice or displaced.", n, "reason", reason)
 	}
+	if s.GNSS != nil {
+		s.GNSS.collect(send, counter)
+	}
 	counter("garbage_bytes", "Bytes in the receive FIFO that belong to no packet.", d.Garbage)
 }
 
 // FaultNames are all names that [Status].Faults can hold.
 func FaultNames() []string {
-	names := []string{overflowed, noSensor}
+	names := []string{overflowed, noSensor, gnssPort, gnssSilent, gnssGarbled, gnssNoFix, gnssNoTime, gnssUnlocked}
 	for _, f := range sx1302.Faults() {
 		names = append(names, f.String())
 	}

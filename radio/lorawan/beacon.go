@@ -74,6 +74,19 @@ func BeaconChannel(sinceEpoch time.Duration, n int) int {
 	return int(sinceEpoch/BeaconPeriod) % n
 }
 
+// BeaconPrecision is the precision to state for a beacon whose start may be off by
+// bound; false when that is too much for a beacon, over a millisecond.
+func BeaconPrecision(bound time.Duration) (precision uint8, ok bool) {
+	limit := time.Microsecond
+	for precision = range uint8(maxPrecision + 1) {
+		if bound <= limit {
+			return precision, bound >= 0
+		}
+		limit *= 10
+	}
+	return 0, false
+}
+
 // SetPosition states where an antenna is, 0..2, in degrees * 10^7, north and east
 // positive. It is rounded to about 1.2 m north and 2.4 m east.
 func (b *Beacon) SetPosition(antenna uint8, latE7, lonE7 int32) error {

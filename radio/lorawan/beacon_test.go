@@ -105,6 +105,15 @@ func TestBeaconTimes(t *testing.T) {
 			t.Errorf("after %v: %v, want %v", tt.at, got, tt.next)
 		}
 	}
+	for _, tt := range []struct {
+		bound time.Duration
+		want  uint8
+		ok    bool
+	}{{0, 0, true}, {time.Microsecond, 0, true}, {1001, 1, true}, {100 * time.Microsecond, 2, true}, {time.Millisecond, 3, true}, {1_000_001, 0, false}, {-1, 0, false}} {
+		if got, ok := BeaconPrecision(tt.bound); got != tt.want || ok != tt.ok {
+			t.Errorf("precision for %v: %d, %v", tt.bound, got, ok)
+		}
+	}
 	for i, want := range []int{0, 1, 2, 3, 4, 5, 6, 7, 0} {
 		if got := BeaconChannel(time.Duration(i)*BeaconPeriod+s, 8); got != want {
 			t.Errorf("beacon %d is on channel %d", i, got)

@@ -57,6 +57,9 @@ type radioConfig struct {
 	DACPin    string `toml:"dac_reset_pin" help:"GPIO line of the AD5338R's reset on full-duplex boards; empty: none"`
 	I2C       string `toml:"i2c" help:"I2C bus of an SPI concentrator's temperature sensor; empty: none"`
 	PPS       bool   `toml:"pps" help:"a GNSS receiver drives the concentrator's pulse input: its loss is a problem"`
+	GNSS      string `toml:"gnss" help:"tty of the GNSS receiver whose pulse drives the concentrator, as in /dev/ttyAMA0; empty: none"`
+	GNSSBaud  int    `toml:"gnss_baud" help:"baud rate that the GNSS receiver sends at"`
+	ClassB    bool   `toml:"class_b" help:"send the LoRaWAN class B beacon every 128 s while GNSS is locked; needs gnss"`
 
 	Silence time.Duration `toml:"silent_after" help:"a concentrator that heard packets and hears none for so long is started anew; 0: never"`
 
@@ -89,7 +92,7 @@ func defaults() config {
 		DataDir: "/var/lib/hotspotd", Beacons: true,
 		Position: positionConfig{Latitude: unset, Longitude: unset},
 		Antenna:  antennaConfig{Gain: unset},
-		Radio:    radioConfig{Listen: "127.0.0.1:1680", MaxPower: 27, Silence: time.Hour},
+		Radio:    radioConfig{Listen: "127.0.0.1:1680", MaxPower: 27, Silence: time.Hour, GNSSBaud: 9600},
 		Clock:    clockConfig{Bound: 100 * time.Millisecond},
 		Web:      webConfig{Listen: ":8080", Metrics: "127.0.0.1:9090"},
 	}
@@ -127,6 +130,12 @@ func (c config) check() (s station, err error) {
 		return s, errors.New("radio.conf is not set: name the concentrator's global_conf.json (hotspotctl radio import-conf checks it)")
 	case c.Radio.Device == "" && c.Radio.Conf != "":
 		return s, errors.New("radio.device is not set: name the concentrator's spidev or tty, or leave radio.conf out for packet forwarders")
+	case c.Radio.GNSS != "" && c.Radio.Device == "":
+		return s, errors.New("radio.gnss is set without radio.device: packet forwarders read their own receiver; leave radio.gnss out")
+	case c.Radio.GNSS != "" && (c.Radio.GNSSBaud < 4800 || c.Radio.GNSSBaud > 921_600):
+		return s, fmt.Errorf("radio.gnss_baud %d is not a rate of GNSS receivers: want 4800 to 921600, most send at 9600", c.Radio.GNSSBaud)
+	case c.Radio.ClassB && c.Radio.GNSS == "":
+		return s, errors.New("radio.class_b is set without radio.gnss: beacons need GPS time; name the receiver's tty, or leave radio.class_b out")
 	case c.Radio.Silence != 0 && c.Radio.Silence < time.Minute:
 		return s, fmt.Errorf("radio.silent_after is %v: set it to 1m or more, or to 0 where packets are rare", c.Radio.Silence)
 	case c.Antenna.Loss < 0:

@@ -117,7 +117,8 @@ func serve(ctx context.Context, cfg config, st station, log *slog.Logger) error 
 		Key: key, OracleAddr: cfg.Oracle, OracleKey: cfg.OracleKey, Region: cfg.Region,
 		Position: st.position, Elevation: cfg.Position.Elevation, Gain: st.gain, Owner: st.owner,
 		DataDir: cfg.DataDir, Concentrator: src.radio, MinPower: st.min, MaxPower: st.max, Listens: cfg.Radio.Listens || src.listens,
-		TickBound: src.tickBound, BeaconsOff: !cfg.Beacons, TrustSystemClock: cfg.Clock.Trust, SystemClockBound: cfg.Clock.Bound,
+		TickBound: src.tickBound, GNSS: src.gnss, ClassB: cfg.Radio.ClassB,
+		BeaconsOff: !cfg.Beacons, TrustSystemClock: cfg.Clock.Trust, SystemClockBound: cfg.Clock.Bound,
 		Firmware: version(), Log: log,
 	})
 	if err != nil {

@@ -54,6 +54,9 @@ func TestConfigurationErrors(t *testing.T) {
 		{"power range", []string{"--radio.max-power-dbm", "-3"}, "are not a range"},
 		{"device without conf", []string{"--radio.device", "/dev/ttyACM0"}, "radio.conf is not set"},
 		{"conf without device", []string{"--radio.conf", "global_conf.json"}, "radio.device is not set"},
+		{"GNSS without device", []string{"--radio.gnss", "/dev/ttyAMA0"}, "leave radio.gnss out"},
+		{"GNSS at a mad rate", []string{"--radio.device", "/dev/ttyACM0", "--radio.conf", "x", "--radio.gnss", "/dev/ttyAMA0", "--radio.gnss-baud", "96"}, "want 4800 to 921600"},
+		{"class B without GNSS", []string{"--radio.class-b"}, "name the receiver's tty"},
 		{"no directory", []string{"--data-dir", "/absent"}, "is not a directory"},
 		{"typo", []string{"--reigon", "EU868"}, `did you mean "region"?`},
 		{"command", []string{"start"}, "the only command is config print"},
@@ -223,6 +226,8 @@ func TestConcentratorIsMissing(t *testing.T) {
 	}{
 		{"no conf", 2, []string{"--radio.device", "/dev/spidev99.9", "--radio.conf", "absent.json"}, "absent.json"},
 		{"no device", 2, []string{"--radio.device", "/dev/spidev99.9", "--radio.conf", "../hotspotctl/testdata/global_conf.json"}, "enable SPI"},
+		{"no GNSS receiver", 2, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", "../hotspotctl/testdata/global_conf.json",
+			"--radio.gnss", "/dev/ttyGONE"}, "correct radio.gnss"},
 		{"no firmware", 1, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", "../hotspotctl/testdata/global_conf.json"}, "hotspotctl radio firmware import"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

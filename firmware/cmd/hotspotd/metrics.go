@@ -37,6 +37,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge("session_connected", "1 while a session with the oracle is open.", flag(s.Session.Connected))
 	gauge("clock_synced", "1 when the oracle has told the time.", flag(s.TimeSynced))
 	gauge("clock_bound_seconds", "How far the clock may be off.", s.TimeBoundS)
+	for _, source := range []string{"gnss", "oracle", "system"} {
+		gauge("clock_source", "1 for the source that the time comes from.", flag(s.TimeSource == source), "source", source)
+	}
 	gauge("reports_in_flight", "Reports sent and not answered.", float64(s.Session.InFlight))
 	gauge("outbox_entries", "Reports in the outbox.", float64(s.Outbox.Reports), "class", "report")
 	gauge("outbox_entries", "Reports in the outbox.", float64(s.Outbox.Packets), "class", "packet")
@@ -58,6 +61,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	byLabel("beacons", "Challenges by what became of them.", "outcome", s.Beacons)
 	byLabel("downlinks", "Downlinks by transmit status.", "status", s.Downlinks)
+	byLabel("class_b", "Class B beacons by transmit status.", "status", s.ClassB)
 	byLabel("verdicts", "Verdicts of the oracle.", "reason", s.Verdicts)
 	for _, u := range s.Airtime {
 		gauge("airtime_remaining_seconds", "Time on air left in the hour.", u.Remains.Duration().Seconds(), "band", u.Band)

@@ -10,7 +10,10 @@ import (
 
 	"heliograph/firmware/concentrator"
 	"heliograph/firmware/forwarder"
+	"heliograph/firmware/hotspot"
 	"heliograph/firmware/radiohw"
+	"heliograph/hardware/bus"
+	"heliograph/hardware/linuxbus"
 )
 
 // chipTickBound is how well the driver knows its counter; SPI takes less than that.
@@ -22,6 +25,7 @@ type source struct {
 	name      string
 	radio     concentrator.Concentrator
 	chip      *radiohw.Radio            // nil with packet forwarders
+	gnss      hotspot.GNSS              // nil without a receiver
 	run       func(ctx context.Context) // nil when there is nothing to run
 	close     func()
 	listens   bool // senses the carrier by itself
@@ -67,12 +71,20 @@ func openRadio(ctx context.Context, cfg config, st *station, log *slog.Logger) (
 		return source{}, err
 	}
 	board.Silence = rc.Silence
-	r, err := radiohw.New(radiohw.Config{Board: board, PPS: rc.PPS, Survey: conf.Survey, Log: log})
+	receiver, err := openGNSS(rc)
 	if err != nil {
 		return source{}, errors.Join(err, closeBus())
 	}
+	r, err := radiohw.New(radiohw.Config{Board: board, GNSS: receiver, PPS: rc.PPS, Survey: conf.Survey, Log: log})
+	if err != nil {
+		return source{}, errors.Join(err, closeBus())
+	}
+	var gnss hotspot.GNSS
+	if rc.GNSS != "" {
+		gnss = r
+	}
 	return source{
-		name: rc.Device, radio: r, chip: r, listens: conf.SX1261.LBT, tickBound: chipTickBound,
+		name: rc.Device, radio: r, gnss: gnss, chip: r, listens: conf.SX1261.LBT, tickBound: chipTickBound,
 		run: func(ctx context.Context) { _ = r.Run(ctx) }, // what ends it ends Receive too
 		close: func() {
 			if err := closeBus(); err != nil {
@@ -80,4 +92,21 @@ func openRadio(ctx context.Context, cfg config, st *station, log *slog.Logger) (
 			}
 		},
 	}, nil
+}
+
+// openGNSS tries the receiver's tty once, so that a wrong name stops the start; one
+// that is unplugged later is opened again when it is back.
+func openGNSS(rc radioConfig) (radiohw.GNSS, error) {
+	if rc.GNSS == "" {
+		return radiohw.GNSS{}, nil
+	}
+	open := func(context.Context) (bus.Serial, error) { return linuxbus.OpenSerial(rc.GNSS, rc.GNSSBaud) }
+	port, err := open(context.Background())
+	if err == nil {
+		err = port.Close()
+	}
+	if err != nil {
+		return radiohw.GNSS{}, fmt.Errorf("GNSS receiver: %w; correct radio.gnss and radio.gnss_baud, or leave radio.gnss out", err)
+	}
+	return radiohw.GNSS{Name: rc.GNSS, Open: open}, nil
 }

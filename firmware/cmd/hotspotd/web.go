@@ -24,13 +24,24 @@ type server struct {
 	srv *http.Server
 }
 
+// pageStatus is what the page and status.json show.
+type pageStatus struct {
+	hotspot.Status
+	GNSS *radiohw.GNSSStatus `json:"gnss,omitempty"` // nil without a receiver
+}
+
 // listenWeb opens the page and the metrics where they are configured.
 func listenWeb(c webConfig, h *hotspot.Hotspot, chip *radiohw.Radio, log *slog.Logger) (out []server, err error) {
-	status := func() hotspot.Status {
-		s := h.Status()
+	status := func() pageStatus {
+		s := pageStatus{Status: h.Status()}
 		if chip != nil {
-			if p := chip.Status().Problem(); p != "" {
+			r := chip.Status()
+			s.GNSS = r.GNSS
+			if p := r.Problem(); p != "" {
 				s.Problems = append(s.Problems, p)
+			}
+			if r.GNSS != nil && r.GNSS.Problem != "" {
+				s.Problems = append(s.Problems, r.GNSS.Problem)
 			}
 		}
 		return s
@@ -103,8 +114,9 @@ table{border-collapse:collapse}td,th{padding:.1rem 1rem .1rem 0;text-align:left;
 <table>
 <tr><th>Oracle</th><td>{{.Oracle}}, {{if .Session.Connected}}connected{{else}}not connected{{end}}</td></tr>
 <tr><th>Region</th><td>{{.Region}}</td></tr>
-<tr><th>Time</th><td>{{.Time}}</td></tr>
-<tr><th>Reports</th><td>{{.Session.Delivered}} delivered, {{.Outbox.Entries}} waiting</td></tr>
+<tr><th>Time</th><td>{{.Time}}, by {{.TimeSource}}</td></tr>
+{{with .GNSS}}<tr><th>GNSS</th><td>{{.State}}, {{.Satellites}} satellites, crystal {{.CrystalPPB}} ppb</td></tr>
+{{end}}<tr><th>Reports</th><td>{{.Session.Delivered}} delivered, {{.Outbox.Entries}} waiting</td></tr>
 <tr><th>Heard</th><td>{{.Received.Packets}} packets, {{.Received.Witnesses}} beacons</td></tr>
 <tr><th>Beacons</th><td>{{range $k, $v := .Beacons}}{{$k}} {{$v}} {{end}}</td></tr>
 <tr><th>Verdicts</th><td>{{range $k, $v := .Verdicts}}{{$k}} {{$v}} {{end}}</td></tr>
