@@ -35,7 +35,7 @@ func TestParseGlobalConf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := GlobalConf{Path: "/dev/spidev0.0", Config: Config{
+	want := GlobalConf{Path: "/dev/spidev0.0", Unread: []string{"SX130x_conf.note", "gateway_conf.gateway_ID"}, Config: Config{
 		Public: true, AntennaGain: 215, SF: 0x3C,
 		Service: Service{Enable: true, IF: 300_000, Bandwidth: 500_000, SF: 8},
 		FSK:     FSK{Enable: true, IF: 300_000, Bandwidth: 100_000, BitRate: 50_000},

@@ -53,7 +53,7 @@ var faults = [...]faultInfo{
 	FaultNoImage: {"no_image", "microcontroller firmware is missing",
 		"run \"hotspotctl radio firmware import\" with the vendor's sx1302_hal directory", false},
 	FaultImage:       {"image", "microcontroller firmware is damaged", "import it again with \"hotspotctl radio firmware import\"", false},
-	FaultReadBack:    {"read_back", "microcontroller memory reads back differently", "check the power supply and lower the SPI clock", true},
+	FaultReadBack:    {"read_back", "microcontroller memory reads back differently", "check the power supply and lower the SPI clock (spi_hz)", true},
 	FaultParity:      {"parity", "a microcontroller reports a parity error in its program", "check the power supply; a restart loads the program again", true},
 	FaultMCUVersion:  {"mcu_version", "a microcontroller runs an unexpected version", "import the firmware of sx1302_hal V2.1.0", false},
 	FaultMCUSilent:   {"mcu_silent", "a microcontroller does not answer", "check the clock source in the configuration and the power supply", true},

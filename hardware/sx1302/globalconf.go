@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"time"
 
@@ -24,6 +25,10 @@ type GlobalConf struct {
 	Path       string // com_path: the device
 	SX1261Path string // sx1261_conf.spi_path: the device
 	Survey     Survey // sx1261_conf.spectral_scan
+	GNSSPath   string // gateway_conf.gps_tty_path: the receiver's device
+
+	// Unread are keys of the file that nothing here looks at, at most 200.
+	Unread []string
 }
 
 // Survey is a spectral scan that is repeated: Channels frequencies, SurveyStep
@@ -39,7 +44,7 @@ type Survey struct {
 const SurveyStep = 200 * radio.KHz
 
 // ParseGlobalConf reads the configuration file of Semtech's packet forwarder
-// (i): it takes the comments that the vendor's parser allows, ignores what it
+// (i): it takes the comments that the vendor's parser allows, lists what it
 // does not know, and treats what is missing as the forwarder does. The result is
 // valid (see [Config.Validate]).
 func ParseGlobalConf(b []byte) (GlobalConf, error) {
@@ -50,9 +55,7 @@ func ParseGlobalConf(b []byte) (GlobalConf, error) {
 	if err != nil {
 		return GlobalConf{}, err
 	}
-	var file struct {
-		Board *confBoard `json:"SX130x_conf"`
-	}
+	var file confFile
 	if err := json.Unmarshal(plain, &file); err != nil {
 		return GlobalConf{}, fault(FaultConfig, err, "global_conf")
 	}
@@ -65,6 +68,10 @@ func ParseGlobalConf(b []byte) (GlobalConf, error) {
 	}
 	if err := g.Validate(); err != nil {
 		return GlobalConf{}, err
+	}
+	g.GNSSPath = file.Gateway.GNSS
+	if g.Unread, err = unread(plain, reflect.TypeFor[confFile]()); err != nil {
+		return GlobalConf{}, fault(FaultConfig, err, "global_conf")
 	}
 	return g, nil
 }
@@ -118,6 +125,13 @@ func blank(b []byte) {
 			b[i] = ' '
 		}
 	}
+}
+
+type confFile struct {
+	Board   *confBoard `json:"SX130x_conf"`
+	Gateway struct {
+		GNSS string `json:"gps_tty_path"`
+	} `json:"gateway_conf"`
 }
 
 type confBoard struct {

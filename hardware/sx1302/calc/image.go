@@ -15,11 +15,11 @@ const ImageBytes = 8192
 // The chip raises PARITY_ERROR for one that does not.
 func CheckImage(image []byte) error {
 	if len(image) != ImageBytes {
-		return fmt.Errorf("calc: microcontroller image has %d bytes, need %d: import it again", len(image), ImageBytes)
+		return fmt.Errorf("calc: microcontroller image has %d bytes, need %d", len(image), ImageBytes)
 	}
 	for i := 0; i < len(image); i += 2 {
 		if w := binary.LittleEndian.Uint16(image[i:]); w != ParityWord(w) {
-			return fmt.Errorf("calc: microcontroller image: word %d (%#04x) has bad parity: import it again", i/2, w)
+			return fmt.Errorf("calc: microcontroller image: word %d (%#04x) has bad parity", i/2, w)
 		}
 	}
 	return nil
