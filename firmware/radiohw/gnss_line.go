@@ -56,12 +56,6 @@ func (e *ear) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// The pause before the port is opened again doubles with each failure in a row.
-const (
-	restartFirst = time.Second
-	restartLast  = time.Minute
-)
-
 // listen keeps the port open until ctx ends, with a growing pause between failures.
 func (k *timekeeper) listen(ctx context.Context) {
 	k.mu.Lock()
