@@ -243,10 +243,7 @@ func (l *lane) flushLocked() {
 	if l.flight.id != 0 {
 		l.flight.abort(errStopped)
 	}
-	if l.queue.Len() == 0 {
-		return
-	}
 	l.queue.Flush()
 	l.deliver(l.queue.Next(0).Reports)
-	l.queue.Flush() // time starts anew
+	l.queue.Flush() // time starts anew, also for a queue that was empty
 }

@@ -25,9 +25,13 @@ type Config struct {
 	Clock sx1302.Clock  // of the host; nil: the machine's
 	Poll  time.Duration // of the FIFO; 0: the driver's
 	PPS   bool          // the loss of pulses is a fault
-	GNSS  radiohw.GNSS  // the receiver's serial line; the zero value: none
-	SPI   func(bus.SPI) bus.SPI
-	Log   *slog.Logger
+
+	Silence time.Duration // after which a receiver that has heard packets is deaf; 0: never
+	Survey  sx1302.Survey // measured all the time
+
+	GNSS radiohw.GNSS // the receiver's serial line; the zero value: none
+	SPI  func(bus.SPI) bus.SPI
+	Log  *slog.Logger
 
 	NoFirmware bool // the images are missing
 }
@@ -51,7 +55,7 @@ func New(cfg Config) (*Board, error) {
 		cfg.Chip.TxLevels = levels(cfg.Radio.Radios[0].Gains)
 	}
 	b := &Board{Chip: chip.New(cfg.Chip)}
-	b.options = sx1302.Options{Config: *cfg.Radio, Clock: cfg.Clock, Poll: cfg.Poll, Log: cfg.Log}
+	b.options = sx1302.Options{Config: *cfg.Radio, Clock: cfg.Clock, Poll: cfg.Poll, Silence: cfg.Silence, Log: cfg.Log}
 	if !cfg.NoFirmware {
 		b.options.Firmware = Firmware(cfg.Radio)
 	}
@@ -65,7 +69,7 @@ func New(cfg Config) (*Board, error) {
 		}
 	}
 	var err error
-	b.Radio, err = radiohw.New(radiohw.Config{Board: b.options, PPS: cfg.PPS, GNSS: cfg.GNSS, Log: cfg.Log})
+	b.Radio, err = radiohw.New(radiohw.Config{Board: b.options, PPS: cfg.PPS, Survey: cfg.Survey, GNSS: cfg.GNSS, Log: cfg.Log})
 	return b, err
 }
 

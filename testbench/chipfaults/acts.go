@@ -56,6 +56,27 @@ func hears(ctx context.Context, b *bench) error {
 	return nil
 }
 
+// sendsAgain sends a packet on a radio that has come back.
+func (b *bench) sendsAgain(ctx context.Context) error {
+	b.clock.SetFactor(steady)
+	before := b.sent.Load()
+	res, err := b.board.Radio.Send(ctx, b.downlink())
+	if err != nil {
+		return fmt.Errorf("send after the recovery: %w", err)
+	}
+	if res.Status != radio.TxOK || b.sent.Load() != before+1 {
+		return fmt.Errorf("send after the recovery ended with %s", res.Status)
+	}
+	return nil
+}
+
+// hearsOnce receives one packet, and then nothing.
+func hearsOnce(ctx context.Context, b *bench) error {
+	err := b.hear(ctx, 1)
+	b.clock.SetFactor(fast)
+	return err
+}
+
 // inject fills the FIFO.
 func inject(_ context.Context, b *bench) error { return b.put(1) }
 

@@ -5,17 +5,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"heliograph/hardware/sx1302"
 	"heliograph/testbench/chip"
 )
 
 // TestFaults runs the table. Each fault is detected, named, borne or cured, and
 // nothing hangs.
 func TestFaults(t *testing.T) {
-	for _, c := range Cases() {
-		t.Run(strings.ReplaceAll(c.Name, " ", "_"), func(t *testing.T) {
-			t.Parallel()
-			r := Try(t.Context(), c)
+	for _, r := range tryAll(t.Context(), Cases()) {
+		t.Run(strings.ReplaceAll(r.Case.Name, " ", "_"), func(t *testing.T) {
 			if r.Hung {
 				t.Error("hung")
 			}
@@ -33,11 +33,16 @@ func TestTableIsComplete(t *testing.T) {
 		have = append(have, c.Faults...)
 	}
 	for _, f := range chip.Faults() {
-		if f == chip.ScanStuck {
-			continue // of the spectral scan, which no hotspot runs: see hotspotctl
-		}
 		if !slices.Contains(have, f) {
 			t.Errorf("no case breaks %s", f)
+		}
+	}
+	for _, c := range Cases() {
+		if c.Within == 0 && c.Alone == nil {
+			t.Errorf("%s: no time is stated", c.Name)
+		}
+		if (c.Metric() == "") == (c.Unseen == "") {
+			t.Errorf("%s: want either a metric or the reason for none", c.Name)
 		}
 	}
 }
@@ -49,6 +54,15 @@ func TestCaseCanFail(t *testing.T) {
 	wrong.Counted = "parity"
 	if r := Try(t.Context(), wrong); r.Detected() {
 		t.Error("an error without its remedy passes")
+	}
+	late := later("too late", "more", chip.StatusStall, sx1302.FaultStall, "restart").within(time.Second)
+	if r := Try(t.Context(), late); r.Detected() || r.Hung {
+		t.Errorf("a stall that needs two looks passes as seen within a second: %v", r.After)
+	}
+	uncounted := Case{Name: "not counted", Within: atStart, Faults: []chip.Fault{chip.USBShort}, Early: true, Config: onUSB,
+		Bear: hears, Shown: "hotspot_radio_not_sent_total"}
+	if r := Try(t.Context(), uncounted); r.Detected() {
+		t.Error("a counter that stays 0 passes")
 	}
 }
 

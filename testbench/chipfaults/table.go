@@ -48,6 +48,20 @@ func withListen(c *board.Config) {
 	c.Radio = &cfg
 }
 
+// A survey of the band, one channel a second.
+const surveyPace = time.Second
+
+func withSurvey(c *board.Config) {
+	cfg := board.EU868()
+	cfg.SX1261 = sx1302.SX1261{Enable: true}
+	c.Radio, c.Survey = &cfg, sx1302.Survey{First: 867_100_000, Channels: 8, Scans: 200, Pace: surveyPace}
+}
+
+// silence is a short radio.silent_after.
+const silence = time.Minute
+
+func withSilence(c *board.Config) { c.Silence = silence }
+
 func withPulse(c *board.Config) { c.PPS = true }
 
 func start(name, from string, f chip.Fault, want sx1302.Fault, says string) Case {
@@ -60,6 +74,7 @@ func later(name, from string, f chip.Fault, want sx1302.Fault, says string) Case
 
 func (c Case) on(config func(*board.Config)) Case { c.Config = config; return c }
 func (c Case) final() Case                        { c.Final = true; return c }
+func (c Case) within(d time.Duration) Case        { c.Within = d; return c }
 
 func wires() []Case {
 	return []Case{
@@ -68,7 +83,7 @@ func wires() []Case {
 		start("version register reads 0x00", "ablation", chip.AbsentLow, sx1302.FaultNoChip, "reset is active high"),
 		start("held in reset", "issue", chip.HeldInReset, sx1302.FaultNoChip, "reset pins"),
 		start("another device on the bus", "issue", chip.WrongBus, sx1302.FaultBadID, "SPI device"),
-		{Name: "wrong SPI path", From: "issue", Says: "enable SPI", Alone: wrongPath},
+		{Name: "wrong SPI path", From: "issue", Says: "enable SPI", Alone: wrongPath, Unseen: "the start is refused"},
 		start("bus fails at the start", "issue", chip.BusError, sx1302.FaultBus, "permissions"),
 		later("bus fails at run time", "issue", chip.BusError, sx1302.FaultBus, "cabling"),
 		later("held in reset at run time", "more", chip.HeldInReset, sx1302.FaultNoChip, "reset"),
@@ -85,7 +100,7 @@ func usb() []Case {
 		later("USB unplugged mid-read", "issue", chip.USBUnplugged, sx1302.FaultBridge, "plug it in again").on(onUSB),
 		later("USB bridge silent", "more", chip.USBSilent, sx1302.FaultBridge, "plug it in again").on(onUSB),
 		later("USB answers out of step", "more", chip.USBWrongID, sx1302.FaultBridge, "firmware").on(onUSB),
-		{Name: "short reads", From: "issue", Within: atStart, Faults: []chip.Fault{chip.USBShort}, Early: true, Config: onUSB, Bear: hears},
+		{Name: "short reads", From: "issue", Within: atStart, Faults: []chip.Fault{chip.USBShort}, Early: true, Config: onUSB, Bear: hears, Unseen: "how a byte stream is"},
 	}
 }
 
@@ -102,8 +117,9 @@ func microcontrollers() []Case {
 		start("AGC echoes wrongly", "ablation", chip.AGCWrongEcho, sx1302.FaultMCUEcho, "SPI wiring"),
 		start("ARB never enters its loop", "ablation", chip.ARBStops, sx1302.FaultMCUSilent, "clock source"),
 		later("status stuck at 0x14", "issue", chip.ReceiveStall, sx1302.FaultParity, "restart"),
-		later("status stuck at 0x14, no parity error", "issue", chip.StatusStall, sx1302.FaultStall, "restarted"),
-		{Name: "starts once per reset only", From: "more", Within: atStart, Faults: []chip.Fault{chip.NeedsReset}, Early: true, Bear: restarts},
+		later("status stuck at 0x14, no parity error", "issue", chip.StatusStall, sx1302.FaultStall, "restarted").within(atSecond),
+		{Name: "starts once per reset only", From: "more", Within: 3 * atStart, Faults: []chip.Fault{chip.NeedsReset}, Early: true, Bear: restarts,
+			Shown: `hotspot_radio_faults_total{fault="bus"}`},
 	}
 }
 
@@ -116,24 +132,28 @@ func radios() []Case {
 		start("SX1257 cannot be calibrated", "more", chip.BadCalibration, sx1302.FaultCalibration, "antenna connector").on(with1257).slow(),
 		start("calibration program stops", "more", chip.DeadCalibrator, sx1302.FaultMCUSilent, "clock source").on(with1257).slow(),
 		start("SX1261 silent", "more", chip.ListenDead, sx1302.FaultLBT, "SX1261").on(withListen),
-		start("SX1261 patch does not run", "more", chip.OldPatch, sx1302.FaultLBT, "SX1261").on(withListen),
+		start("SX1261 patch does not run", "more", chip.OldPatch, sx1302.FaultLBT, "SX1261").on(withListen).within(atStart + 3*time.Second), // 386 words of patch, each with a pause
 		{Name: "channel always busy", From: "more", Within: atOnce, Faults: []chip.Fault{chip.ListenBusy}, Config: withListen,
-			Bear: sendEnds(radio.TxBusy)},
+			Bear: sendEnds(radio.TxBusy), Shown: "hotspot_radio_not_sent_total"},
+		later("spectral scan never ends", "ablation", chip.ScanStuck, sx1302.FaultScan, "do without scans").on(withSurvey).within(surveyPace + 6*time.Second),
 	}
 }
 
 // slow gives a start with calibrations its time.
-func (c Case) slow() Case { c.Within = 60 * time.Second; return c }
+func (c Case) slow() Case { c.Within = 10 * time.Second; return c }
 
 func reception() []Case {
 	return []Case{
-		{Name: "FIFO overflow", From: "issue", Within: 15 * time.Second, Says: "polls too slowly", Faults: []chip.Fault{chip.FIFOOverflow},
+		{Name: "FIFO overflow", From: "issue", Within: 12 * time.Second, Says: "polls too slowly", Faults: []chip.Fault{chip.FIFOOverflow},
 			Counted: "fifo_overflow", Runs: true, Act: inject},
 		{Name: "FIFO count impossible", From: "more", Within: atRunTime, Says: "restarted", Faults: []chip.Fault{chip.FIFOAbsurd},
 			Counted: counted(sx1302.FaultFIFO)},
-		{Name: "FIFO count torn", From: "more", Within: atOnce, Faults: []chip.Fault{chip.FIFOTorn}, Bear: hears},
-		{Name: "garbage between packets", From: "more", Within: atOnce, Faults: []chip.Fault{chip.FIFOGarbage}, Bear: skips},
-		{Name: "byte corrupted in the FIFO", From: "more", Within: atOnce, Faults: []chip.Fault{chip.FIFOCorrupt}, Bear: losesOne},
+		{Name: "FIFO count torn", From: "more", Within: atOnce, Faults: []chip.Fault{chip.FIFOTorn}, Bear: hears, Unseen: "costs nothing"},
+		{Name: "garbage between packets", From: "more", Within: atOnce, Faults: []chip.Fault{chip.FIFOGarbage}, Bear: skips, Shown: "hotspot_radio_garbage_bytes_total"},
+		{Name: "byte corrupted in the FIFO", From: "more", Within: atOnce, Faults: []chip.Fault{chip.FIFOCorrupt}, Bear: losesOne,
+			Shown: `hotspot_radio_bad_total{reason="damaged"}`},
+		{Name: "nothing received for long", From: "ablation", Within: silence + atRunTime, Says: "antenna", Config: withSilence,
+			Counted: counted(sx1302.FaultSilent), Act: hearsOnce},
 	}
 }
 
@@ -141,8 +161,8 @@ func timekeeping() []Case {
 	return []Case{
 		later("counter runs backwards", "issue", chip.CounterBackwards, sx1302.FaultCounter, "power supply"),
 		later("counter stands still", "more", chip.CounterStopped, sx1302.FaultCounter, "power supply"),
-		{Name: "counter torn", From: "more", Within: atOnce, Faults: []chip.Fault{chip.CounterTorn}, Bear: hears},
-		{Name: "pulse per second lost", From: "issue", Within: 160 * time.Second, Says: "GNSS antenna", Faults: []chip.Fault{chip.NoPPS},
+		{Name: "counter torn", From: "more", Within: atOnce, Faults: []chip.Fault{chip.CounterTorn}, Bear: hears, Unseen: "costs nothing"},
+		{Name: "pulse per second lost", From: "issue", Within: sx1302.PPSLost + 12*time.Second, Says: "GNSS antenna", Faults: []chip.Fault{chip.NoPPS},
 			Config: withPulse, Settle: 5 * time.Second, Counted: counted(sx1302.FaultPPS), Runs: true},
 	}
 }
@@ -151,9 +171,10 @@ func transmission() []Case {
 	return []Case{
 		{Name: "transmit stuck on air", From: "issue", Within: 5 * time.Second, Says: "restarted", Faults: []chip.Fault{chip.TransmitEmitting},
 			Counted: counted(sx1302.FaultTxStuck), Act: sendsTwice},
-		{Name: "transmit stuck scheduled", From: "issue", Within: atOnce, Faults: []chip.Fault{chip.TransmitScheduled}, Bear: sendEnds(radio.TxTooLate)},
+		{Name: "transmit stuck scheduled", From: "issue", Within: atOnce, Faults: []chip.Fault{chip.TransmitScheduled}, Bear: sendEnds(radio.TxTooLate),
+			Shown: "hotspot_radio_not_sent_total"},
 		{Name: "transmit status reads 0", From: "ablation", Within: 5 * time.Second, Says: "restarted", Faults: []chip.Fault{chip.TransmitZero},
 			Counted: counted(sx1302.FaultTxStuck), Act: sends},
-		{Name: "power refused by region", From: "issue", Says: "lower the power", Alone: refusedPower},
+		{Name: "power refused by region", From: "issue", Says: "lower the power", Alone: refusedPower, Shown: `hotspot_downlinks_total{status=...}`},
 	}
 }

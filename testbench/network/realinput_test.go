@@ -154,15 +154,15 @@ type routing struct {
 	stop func()
 }
 
-func startRouting(t *testing.T, plan *region.Plan) routing {
+func startRouting(t *testing.T, plan *region.Plan, devices ...lns.Device) routing {
 	t.Helper()
-	return startRoutingWith(t, plan, nil)
+	return startRoutingWith(t, plan, nil, devices...)
 }
 
 // startRoutingWith takes the content of the oracle's key file; nil makes a key.
-func startRoutingWith(t *testing.T, plan *region.Plan, key []byte) routing {
+func startRoutingWith(t *testing.T, plan *region.Plan, key []byte, devices ...lns.Device) routing {
 	t.Helper()
-	sink, err := lns.Listen("127.0.0.1:0", lns.Config{Plan: plan}, nil)
+	sink, err := lns.Listen("127.0.0.1:0", lns.Config{Plan: plan, Devices: devices}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
