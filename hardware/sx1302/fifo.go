@@ -46,44 +46,167 @@ type meta struct {
 type found uint8
 
 const (
-	foundPacket  found = iota + 1
-	foundNothing       // no packet begins in the buffer
-	foundPart          // the buffer ends within a packet
-	foundBad           // a packet's checksum is wrong
+	foundPacket     found = iota + 1
+	foundNothing          // no packet begins in the buffer
+	foundPart             // the buffer ends within a packet
+	foundBad              // a packet's checksum is wrong
+	foundBadPayload       // its payload does not have the CRC that the modem saw
 )
 
 // nextPacket looks for the first packet in b. n is how many bytes are done with:
 // with foundPart and foundNothing the rest may become a packet when more arrives.
 //
-// A packet whose checksum is wrong costs nothing but itself: where another packet,
-// or nothing, follows at its end, its length was right and it is skipped; else the
-// search goes on right behind its first bytes.
+// A damaged packet costs nothing but itself, whichever byte it is. If it was its
+// length, or its number of metrics, it seems to reach into its neighbours or to end
+// early, and in one of 256 cases its checksum is right all the same. So a packet that
+// without a good CRC has to end where the next begins, and when others are found within
+// any the search goes on with the first of them (see inner). Otherwise a bad one
+// behind which another follows, or nothing, had the right length and is skipped; else
+// the search goes on right behind its first bytes.
 func nextPacket(b []byte) (m meta, n int, what found) {
 	start := findSync(b)
 	b = b[start:]
 	if len(b) < smallest {
 		return m, start, foundPartOf(b)
 	}
-	p := int(b[offLength])
 	if !plausible(b) {
 		return m, start + 2, foundBad
 	}
-	if len(b) < headBytes+p+tailBytes {
+	total, whole := extent(b)
+	if !whole {
 		return m, start, foundPart
 	}
-	tail := b[headBytes+p:]
-	total := headBytes + p + tailBytes + 2*int(tail[12])
-	if len(b) < total {
-		return m, start, foundPart
+	m, trust := judge(b[:total])
+	if i := inner(b, total, trust); i > 0 {
+		return meta{}, start + i, foundBad
 	}
-	if calc.Checksum(b[:total-1]) != b[total-1] {
-		if rest := b[total:]; len(rest) == 0 || len(rest) >= 2 && rest[0] == syncByte0 && rest[1] == syncByte1 {
-			return m, start + total, foundBad
-		}
-		return m, start + 2, foundBad
+	rest := b[total:]
+	what = foundBad
+	switch {
+	case trust == proven || trust == possible && nearSync(rest):
+		return m, start + total, foundPacket
+	case trust == contradicted:
+		what = foundBadPayload
 	}
-	return takeApart(b[:total], tail), start + total, foundPacket
+	if len(rest) == 0 || isSync(rest) {
+		return meta{}, start + total, what
+	}
+	return meta{}, start + 2, what
 }
+
+// extent is how long the packet at the start of b says that it is; whole says that b
+// holds all of it.
+func extent(b []byte) (total int, whole bool) {
+	total = headBytes + int(b[offLength]) + tailBytes
+	if len(b) < total {
+		return total, false
+	}
+	total += 2 * int(b[total-2])
+	return total, len(b) >= total
+}
+
+// trust is how far bytes are believed to be a packet. The chip's checksum is one
+// byte, which one damaged length in 256 gets past.
+type trust uint8
+
+const (
+	broken       trust = iota // the checksum is wrong
+	contradicted              // the payload does not have the CRC that the modem saw and found good
+	possible                  // the checksum is right, and there is no good CRC to compare
+	proven                    // checksum and CRC are right
+)
+
+// judge takes bytes apart that have the extent of a packet.
+func judge(b []byte) (meta, trust) {
+	if calc.Checksum(b[:len(b)-1]) != b[len(b)-1] {
+		return meta{}, broken
+	}
+	m := takeApart(b, b[headBytes+int(b[offLength]):])
+	switch {
+	case m.modem == modemFSK || !m.crcOn || m.crcBad || len(m.payload) == 0:
+		return m, possible
+	case calc.PayloadCRC(m.payload) != m.crc:
+		return m, contradicted
+	}
+	return m, proven
+}
+
+// inner is where the first packet begins within the one that is said to be b[:total],
+// or 0 if there is none. In one that is proven that can only be behind what its CRC
+// proves; in one that is possible, and so may hold the likeness of a packet as its
+// payload, only proven packets that end where it ends, or later, count.
+func inner(b []byte, total int, outer trust) int {
+	from := 2
+	if outer == proven {
+		from = headBytes + int(b[offLength]) + tailBytes
+	}
+	for i := from; i < total; i++ {
+		if !isSync(b[i:]) {
+			continue
+		}
+		if outer == possible {
+			if tiles(b[i:total], proven) || begins(b[i:], proven) > total-i {
+				return i
+			}
+			continue
+		}
+		if tiles(b[i:total], possible) || leads(b[i:]) {
+			return i
+		}
+	}
+	return 0
+}
+
+// leads says whether packets at the start of b lead to a proven one or to its end.
+func leads(b []byte) bool {
+	for len(b) > 0 {
+		if begins(b, proven) > 0 {
+			return true
+		}
+		n := begins(b, possible)
+		if n == 0 {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// tiles says whether b is nothing but packets.
+func tiles(b []byte, least trust) bool {
+	for len(b) > 0 {
+		n := begins(b, least)
+		if n == 0 {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// begins is the length of the packet at the start of b, 0 if there is none that is
+// trusted so far.
+func begins(b []byte, least trust) int {
+	if len(b) < smallest || !isSync(b) || !plausible(b) {
+		return 0
+	}
+	total, whole := extent(b)
+	if !whole {
+		return 0
+	}
+	if _, t := judge(b[:total]); t < least {
+		return 0
+	}
+	return total
+}
+
+// nearSync says whether the next packet may begin at b, one of its bytes damaged, or
+// nothing.
+func nearSync(b []byte) bool {
+	return len(b) == 0 || b[0] == syncByte0 || len(b) > 1 && b[1] == syncByte1
+}
+
+func isSync(b []byte) bool { return len(b) >= 2 && b[0] == syncByte0 && b[1] == syncByte1 }
 
 // foundPartOf says what fewer bytes than a packet has can be.
 func foundPartOf(b []byte) found {

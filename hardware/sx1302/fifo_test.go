@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"heliograph/hardware/sx1302/calc"
@@ -224,4 +225,126 @@ func FuzzFIFO(f *testing.F) {
 			t.Error("the good packet is lost")
 		}
 	})
+}
+
+// TestEveryByteOfAFetch damages each byte of a fetch in every possible way. Packets
+// of one size are the hard case: a length that has grown by a packet's size still
+// ends where a packet ends. At most the packet with the byte is lost, nothing that
+// was not sent is received, and the others keep their order.
+func TestEveryByteOfAFetch(t *testing.T) {
+	c, chip := startFake(t, setConf(t, "spi_sx1250_eu868"))
+	status := func(b []byte, flags, bits byte) []byte {
+		b[offFlags] = flags
+		b[headBytes+int(b[offLength])] = bits
+		b[len(b)-1] = calc.Checksum(b[:len(b)-1])
+		return b
+	}
+	fetches := map[string][][]byte{
+		"one size": {
+			entry(numbered(0), 0, 1<<20, 0), entry(numbered(1), 1, 2<<20, 0), entry(numbered(2), 2, 3<<20, 0),
+			entry(numbered(3), 3, 4<<20, 0), entry(numbered(4), 4, 5<<20, 0),
+		},
+		"with metrics, and sync words in payloads": {
+			entry(numbered(0), 0, 1<<20, 2), entry([]byte("one\xA5\xC0\x04\x02\x73\x02 two\xA5"), 1, 2<<20, 3),
+			entry([]byte{0xC0, 0xA5, 0xC0}, 2, 3<<20, 0), entry(numbered(3), 3, 4<<20, 2),
+		},
+		"without checksum, or collided": {
+			entry(numbered(0), 0, 1<<20, 0), status(entry(numbered(1), 1, 2<<20, 0), 7<<4|1<<1, 0),
+			status(entry(numbered(2), 2, 3<<20, 0), 7<<4|1<<1|1, 1), entry(numbered(3), 3, 4<<20, 0),
+		},
+	}
+	for name, packets := range fetches {
+		t.Run(name, func(t *testing.T) {
+			var whole []byte
+			var owner []int
+			var payloads [][]byte
+			for i, p := range packets {
+				whole = append(whole, p...)
+				owner = append(owner, slices.Repeat([]int{i}, len(p))...)
+				payloads = append(payloads, p[headBytes:][:p[offLength]])
+			}
+			for pos := range whole {
+				for flip := 1; flip < 256; flip++ {
+					chip.fifo = bytes.Clone(whole)
+					chip.fifo[pos] ^= byte(flip)
+					got := receiveAll(t, c)
+					want := slices.Delete(slices.Clone(payloads), owner[pos], owner[pos]+1)
+					if !slices.EqualFunc(got, want, bytes.Equal) {
+						t.Fatalf("byte %d ^ %#02x, in packet %d: received %q", pos, flip, owner[pos], got)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestSixteenBadAmongGood puts sixteen collided or damaged packets between good
+// ones, in one fetch.
+func TestSixteenBadAmongGood(t *testing.T) {
+	c, chip := startFake(t, setConf(t, "spi_sx1250_eu868"))
+	for round := range 200 {
+		rnd := rand.New(rand.NewPCG(7, uint64(round)))
+		var want [][]byte
+		chip.fifo = nil
+		bad := 16
+		for i := 0; i < 16 || bad > 0; i++ {
+			p := entry(numbered(i), uint8(i%8), 0, rnd.IntN(3))
+			if len(want) == 16 || bad > 0 && rnd.IntN(2) == 0 {
+				bad--
+				k := headBytes + len(numbered(i))
+				p[k] |= 1             // a CRC error
+				if rnd.IntN(2) == 0 { // and else the checksum is wrong
+					p[len(p)-1] = calc.Checksum(p[:len(p)-1])
+					want = append(want, nil) // a packet, in its way
+				}
+			} else {
+				want = append(want, numbered(i))
+			}
+			chip.fifo = append(chip.fifo, p...)
+		}
+		got := receiveAll(t, c)
+		if len(got) != len(want) {
+			t.Fatalf("round %d: %d packets, want %d", round, len(got), len(want))
+		}
+		for i := range want {
+			if want[i] != nil && !bytes.Equal(got[i], want[i]) {
+				t.Fatalf("round %d: packet %d is %q, want %q", round, i, got[i], want[i])
+			}
+		}
+	}
+}
+
+// TestOneByteOfRandomFetches is the same with packets of all lengths, with and
+// without metrics and CRC, and any content.
+func TestOneByteOfRandomFetches(t *testing.T) {
+	c, chip := startFake(t, setConf(t, "spi_sx1250_eu868"))
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for round := range 20_000 {
+		var whole []byte
+		var owner []int
+		var payloads [][]byte
+		for i := range 2 + rnd.IntN(5) {
+			p := make([]byte, 1+rnd.IntN(30))
+			for k := range p {
+				p[k] = byte(rnd.IntN(256))
+			}
+			b := entry(p, uint8(i%8), rnd.Uint32(), rnd.IntN(2)*rnd.IntN(5))
+			if rnd.IntN(6) == 0 {
+				b[offFlags] &^= 1 // no CRC
+				b[len(b)-1] = calc.Checksum(b[:len(b)-1])
+			}
+			whole = append(whole, b...)
+			owner = append(owner, slices.Repeat([]int{i}, len(b))...)
+			payloads = append(payloads, p)
+		}
+		pos := rnd.IntN(len(whole))
+		flip := byte(1 + rnd.IntN(255))
+		chip.fifo = bytes.Clone(whole)
+		chip.fifo[pos] ^= flip
+		got := receiveAll(t, c)
+		want := slices.Delete(payloads, owner[pos], owner[pos]+1)
+		if !slices.EqualFunc(got, want, bytes.Equal) {
+			t.Fatalf("round %d: byte %d ^ %#02x, in packet %d of %x: received %x", round, pos, flip, owner[pos], whole, got)
+		}
+	}
 }

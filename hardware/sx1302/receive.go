@@ -155,7 +155,7 @@ func (c *Concentrator) packets() []radio.RxPacket {
 	r := &c.rx
 	b := r.buf
 	r.metas = r.metas[:0]
-	var lost, garbage uint64
+	var lost, payloads, garbage uint64
 	size := 0
 scan:
 	for len(b) > 0 {
@@ -167,6 +167,8 @@ scan:
 			garbage += uint64(n - headBytes - tailBytes - len(m.payload) - len(m.metrics))
 		case foundBad:
 			lost++
+		case foundBadPayload:
+			payloads++
 		case foundNothing:
 			garbage += uint64(n)
 		case foundPart:
@@ -185,6 +187,7 @@ scan:
 	r.buf = r.buf[:copy(r.buf, b)]
 	c.note(func(s *Stats) {
 		s.BadPacket += lost
+		s.BadPayload += payloads
 		s.Garbage += garbage
 		s.Packets += uint64(len(out))
 	})
