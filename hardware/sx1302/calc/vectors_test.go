@@ -13,13 +13,39 @@ import (
 	"heliograph/radio/airtime"
 )
 
-// rows reads one file of vectors, from SX1302_VECTORS when that is set.
+// vectors are the files, and how many rows each has.
+var vectors = map[string]int{
+	"lora_timing.csv": 2880, "if_freq_reg.csv": 21, "freq_to_time_drift.csv": 51,
+	"payload_crc16.csv": 26, "rssi_tcomp.csv": 26, "dc_notch_delay.csv": 41,
+}
+
+// vectorsDir is SX1302_VECTORS, when that is set; own says that it is not, so that
+// the number of rows is known.
+func vectorsDir() (dir string, own bool) {
+	if dir := os.Getenv("SX1302_VECTORS"); dir != "" {
+		return dir, false
+	}
+	return "testdata", true
+}
+
+// TestVectorsComplete makes sure that there is a test of each file.
+func TestVectorsComplete(t *testing.T) {
+	dir, _ := vectorsDir()
+	files, err := filepath.Glob(filepath.Join(dir, "*.csv"))
+	if err != nil || len(files) < len(vectors) {
+		t.Errorf("%d files in %s, %v; want %d", len(files), dir, err, len(vectors))
+	}
+	for _, f := range files {
+		if vectors[filepath.Base(f)] == 0 {
+			t.Errorf("%s is not tested", f)
+		}
+	}
+}
+
+// rows reads all rows of one file of vectors.
 func rows(t *testing.T, name string, columns int) [][]string {
 	t.Helper()
-	dir := os.Getenv("SX1302_VECTORS")
-	if dir == "" {
-		dir = "testdata"
-	}
+	dir, own := vectorsDir()
 	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		t.Fatal(err)
@@ -31,8 +57,8 @@ func rows(t *testing.T, name string, columns int) [][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) < 2 {
-		t.Fatalf("%s has no rows", name)
+	if n := len(all) - 1; n < 1 || own && n != vectors[name] {
+		t.Fatalf("%s has %d rows, want %d", name, n, vectors[name])
 	}
 	return all[1:]
 }
@@ -85,6 +111,9 @@ func TestVectorsLoRaTiming(t *testing.T) {
 		}
 	}
 	t.Logf("%d rows lie at SF11BW250, SF11BW500 and SF12BW500", wrong)
+	if _, own := vectorsDir(); own && wrong != 3*120 {
+		t.Errorf("%d rows are left out of the comparison of our fine correction, want 360", wrong)
+	}
 }
 
 func TestVectorsIF(t *testing.T) {
