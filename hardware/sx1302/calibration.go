@@ -105,7 +105,11 @@ func (c *Concentrator) calibrateTx(ctx context.Context, chain int, iq imageResul
 	if !r.Enable || !r.TxEnable {
 		return nil // its corrections stay zero
 	}
-	for _, g := range r.Gains {
+	gains := r.Calibrate
+	if gains == nil {
+		gains = r.Gains
+	}
+	for _, g := range gains {
 		if slices.ContainsFunc(c.offsets[chain], func(o iqOffset) bool { return o.dac == g.DAC && o.mix == g.Mixer }) {
 			continue
 		}
@@ -248,9 +252,10 @@ func (c *Concentrator) tuneImage(ctx context.Context, chain, sender int) error {
 		return err
 	}
 	rx = append(rx, fxSet{fxRxBBBW, 0}, fxSet{fxADCTrim, 6}, fxSet{fxRxPLL, 0})
-	tx = append(tx, fxSet{fxTxAnaBW, 0}, fxSet{whole(fxTxDACBW), 5}, fxSet{fxDACGain, 3})
+	tx = append(tx, fxSet{fxTxPLLBW, 0}, fxSet{whole(fxTxDACBW), 5}, fxSet{fxDACGain, 3})
 	if sender == chain {
-		tx = append(tx, fxSet{fxMixGain, loopbackMix}, fxSet{fxDACClock, 1}, fxSet{fxLoopback, 1})
+		// The tone is the radio's own: the DAC keeps its internal clock.
+		tx = append(tx, fxSet{fxMixGain, loopbackMix}, fxSet{fxLoopback, 1})
 	} else {
 		tx = append(tx, fxSet{fxMixGain, toneMix})
 	}
@@ -388,7 +393,7 @@ func (c *Concentrator) tuneCarrier(ctx context.Context, chain int, dac, mix byte
 	}
 	sets := append(rx, tx...)
 	sets = append(sets, fxSet{fxRxBBBW, 0}, fxSet{fxADCTrim, 6}, fxSet{fxRxPLL, 0},
-		fxSet{fxTxAnaBW, 0}, fxSet{whole(fxTxDACBW), 5}, fxSet{fxDACClock, 1},
+		fxSet{fxTxPLLBW, 0}, fxSet{whole(fxTxDACBW), 5}, fxSet{fxDACClock, 1},
 		fxSet{fxDACGain, int(dac)}, fxSet{fxMixGain, int(mix)}, fxSet{fxLoopback, 1})
 	if err := c.fxWrite(ctx, chain, sets...); err != nil {
 		return err

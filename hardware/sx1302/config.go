@@ -58,9 +58,14 @@ type Radio struct {
 	TxEnable     bool
 	TxMin, TxMax radio.Hertz // carrier frequencies that may be sent on; 0 means no limit
 	Gains        []calc.Gain // rising powers, 1..16; needed when TxEnable
+
+	// Calibrate is whose DAC and mixer gains of an SX1255 or SX1257 are
+	// calibrated, in that order; nil means those of Gains.
+	Calibrate []calc.Gain
 }
 
-// Channel is a multi-SF channel: all spreading factors at 125 kHz.
+// Channel is a multi-SF channel: all spreading factors at 125 kHz. One whose radio
+// is off hears nothing.
 type Channel struct {
 	Enable bool
 	Radio  uint8
@@ -97,7 +102,7 @@ type SX1261 struct {
 	RSSIOffset radio.CentiDB
 	LBT        bool
 	Threshold  radio.CentiDBm // channel is busy above it
-	Channels   []LBTChannel
+	Channels   []LBTChannel   // nothing may be sent elsewhere
 }
 
 // LBTChannel is where, and for how long, a transmission has to listen first.
@@ -145,7 +150,7 @@ func (c *Config) Frequency(chain int) (f radio.Hertz, ok bool) {
 		return 0, false
 	}
 	on, rf, offset, _ := c.ifChain(chain)
-	if !on {
+	if !on || !c.Radios[rf].Enable {
 		return 0, false
 	}
 	return c.Radios[rf].Frequency + offset, true
@@ -205,6 +210,14 @@ func (c *Config) validateRadio(i int) error {
 	if err := calc.CheckGains(r.Kind, r.Gains); err != nil {
 		return fault(FaultConfig, err, "radio %d", i)
 	}
+	if len(r.Calibrate) > MaxGains {
+		return bad("radio %d: %d pairs of gains to calibrate, more than %d", i, len(r.Calibrate), MaxGains)
+	}
+	for _, g := range r.Calibrate {
+		if err := calc.CheckGains(r.Kind, []calc.Gain{g}); err != nil {
+			return fault(FaultConfig, err, "radio %d: calibration", i)
+		}
+	}
 	return nil
 }
 
@@ -213,8 +226,8 @@ func (c *Config) validateIF(i int) error {
 	if !on {
 		return nil
 	}
-	if rf >= RFChains || !c.Radios[rf].Enable {
-		return bad("IF chain %d uses radio %d, which is not enabled", i, rf)
+	if rf >= RFChains {
+		return bad("IF chain %d uses radio %d: there are two, 0 and 1", i, rf)
 	}
 	if err := calc.CheckIF(offset, bw); err != nil {
 		return fault(FaultConfig, err, "IF chain %d", i)
@@ -241,8 +254,8 @@ func (c *Config) validateSX1261() error {
 	if !x.LBT {
 		return nil
 	}
-	if !x.Enable || len(x.Channels) == 0 || len(x.Channels) > MaxLBT {
-		return bad("listen-before-talk with %d channels", len(x.Channels))
+	if !x.Enable || len(x.Channels) > MaxLBT {
+		return bad("listen-before-talk with %d channels, SX1261 enabled: %t", len(x.Channels), x.Enable)
 	}
 	if _, err := calc.ListenThreshold(x.Threshold); err != nil {
 		return fault(FaultConfig, err, "listen-before-talk")

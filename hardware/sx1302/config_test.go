@@ -71,12 +71,12 @@ func TestParseGlobalConfRefuses(t *testing.T) {
 		{`"type": "SX1250"`, `"type": "SX1276"`, "SX1276"},
 		{"904300000", "904300000e9", "freq"},
 		{`"if": -400000`, `"if": -740000`, "800 kHz"},
-		{`"radio": 0, "if": -400000`, `"radio": 1, "if": -400000`, "not enabled"},
-		{`"radio": 0, "if": -400000`, `"radio": 2, "if": -400000`, "not enabled"},
+		{`"radio": 0, "if": -400000`, `"radio": 2, "if": -400000`, "there are two"},
 		{"[ 7, 8", "[ 4, 8", "spreading factor 4"},
 		{`"spread_factor": 8`, `"spread_factor": 13`, "SF13"},
 		{`"bandwidth": 500000`, `"bandwidth": 400000`, "service"},
-		{`"datarate": 50000`, `"datarate": 0`, "bit rate"},
+		{`"datarate": 50000`, `"datarate": 400`, "bit rate"},
+		{"[ 7, 8", "[ 5, 6, 7, 8, 9, 10, 11, 7, 8", "more than 8"},
 		{`"pwr_idx": 15`, `"pwr_idx": 23`, "power index"},
 		{`"tx_freq_max": 928000000`, `"tx_freq_max": 900000000`, "transmit frequencies"},
 	} {
@@ -91,6 +91,72 @@ func TestParseGlobalConfRefuses(t *testing.T) {
 	}
 	if _, err := ParseGlobalConf(bytes.Repeat([]byte(" "), MaxGlobalConf+1)); err == nil {
 		t.Error("a file without bound passes")
+	}
+}
+
+// TestParseGlobalConfMissing checks that what a file leaves out is what the
+// forwarder of the vendor's HAL 2.1.0 starts with, and that a file which cannot
+// work as meant says so.
+func TestParseGlobalConfMissing(t *testing.T) {
+	for _, tt := range []struct {
+		from, to string
+		got      func(GlobalConf) any
+		want     any
+		warning  string
+	}{
+		{`"bandwidth": 500000, "spread_factor": 8,`, "", func(g GlobalConf) any { return [2]int{int(g.Service.Bandwidth), int(g.Service.SF)} }, [2]int{250_000, 7}, ""},
+		{`"freq_deviation": 25000, "datarate": 50000`, `"bandwidth": 0`, func(g GlobalConf) any { return [2]int{int(g.FSK.Bandwidth), int(g.FSK.BitRate)} }, [2]int{250_000, 64_000}, ""},
+		{`"datarate": 50000`, `"bandwidth": 600000, "datarate": 50000`, func(g GlobalConf) any { return g.FSK.Bandwidth }, 250 * radio.KHz, ""},
+		{`{"spreading_factor_enable": [ 7, 8, 9, 10 ]}`, "{}", func(g GlobalConf) any { return g.SF }, uint8(0xFF), ""},
+		{`[ 7, 8, 9, 10 ]`, "[]", func(g GlobalConf) any { return g.SF }, uint8(0), ""},
+		{`"antenna_gain"`, `"fine_timestamp": {"enable": true, "mode": "HIGH_CAPACITY"}, "antenna_gain"`, func(g GlobalConf) any { return g.Fine }, FineHighCapacity, ""},
+		{`"tx_gain_lut"`, `"lut"`, func(g GlobalConf) any { return g.Radios[0].TxEnable }, false, "radio_0: tx_gain_lut is missing"},
+		{`"radio": 0, "if": -400000`, `"radio": 1, "if": -400000`, func(g GlobalConf) any { _, ok := g.Frequency(0); return ok }, false, "IF chain 0 uses radio_1"},
+		{`"radio_0"`, `"sx1261_conf": {"lbt": {"enable": true}}, "radio_0"`, func(g GlobalConf) any { return g.SX1261.Enable }, true, "nothing may be sent"},
+	} {
+		text := strings.Replace(smallConf, tt.from, tt.to, 1)
+		g, err := ParseGlobalConf([]byte(text))
+		if err != nil || text == smallConf {
+			t.Errorf("%s -> %s: %v", tt.from, tt.to, err)
+			continue
+		}
+		if got := tt.got(g); got != tt.want {
+			t.Errorf("%s -> %s: %v, want %v", tt.from, tt.to, got, tt.want)
+		}
+		if got := strings.Join(g.Warnings, "; "); (tt.warning == "") != (got == "") || !strings.Contains(got, tt.warning) {
+			t.Errorf("%s -> %s: warnings %q, want %q", tt.from, tt.to, got, tt.warning)
+		}
+	}
+}
+
+// TestPowerTables reads tables as the forwarder does: their kind is that of the
+// first entry, and the gains of an SX1257 that no power can choose are calibrated
+// with the others, in the file's order.
+func TestPowerTables(t *testing.T) {
+	conf := func(lut string) Radio {
+		t.Helper()
+		text := strings.Replace(smallConf, `"SX1250"`, `"SX1257"`, 1)
+		from := strings.Index(text, `"tx_gain_lut"`)
+		to := from + strings.Index(text[from:], "]")
+		g, err := ParseGlobalConf([]byte(text[:from] + lut + text[to+1:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g.Radios[0]
+	}
+	if r := conf(`"note": ""`); !r.TxEnable || !reflect.DeepEqual(r.Gains, []calc.Gain{{Power: radio.DBm(14), PA: 2, DAC: 3, Mixer: 10}}) {
+		t.Errorf("without a table: %+v", r)
+	}
+	if r := conf(`"tx_gain_lut": [{"rf_power": 14, "pa_gain": 1, "dig_gain": 2, "pwr_idx": 9}]`); r.Gains[0] != (calc.Gain{Power: radio.DBm(14), PA: 1, Mixer: 5}) {
+		t.Errorf("with the table of an SX1250: %+v", r.Gains)
+	}
+	r := conf(`"tx_gain_lut": [{"rf_power": 14, "mix_gain": 10}, {"rf_power": 10, "mix_gain": 8}, {"rf_power": 20, "mix_gain": 12}]`)
+	var mixers []byte
+	for _, g := range r.Calibrate {
+		mixers = append(mixers, g.Mixer)
+	}
+	if !bytes.Equal(mixers, []byte{10, 8, 12}) || len(r.Gains) != 2 || r.Gains[0].Mixer != 8 || r.Gains[1].Mixer != 12 {
+		t.Errorf("unsorted: %+v calibrates %v", r.Gains, mixers)
 	}
 }
 

@@ -29,6 +29,10 @@ type GlobalConf struct {
 
 	// Unread are keys of the file that nothing here looks at, at most 200.
 	Unread []string
+
+	// Warnings say what the file asks for that cannot do what its author meant.
+	// The forwarder starts with it all the same, and so does the driver.
+	Warnings []string
 }
 
 // Survey is a spectral scan that is repeated: Channels frequencies, SurveyStep
@@ -147,7 +151,7 @@ type confBoard struct {
 	Radio0 confRadio  `json:"radio_0"`
 	Radio1 confRadio  `json:"radio_1"`
 	All    *struct {
-		SF []uint8 `json:"spreading_factor_enable"`
+		SF *[]uint8 `json:"spreading_factor_enable"`
 	} `json:"chan_multiSF_All"`
 	Chan0   confChannel `json:"chan_multiSF_0"`
 	Chan1   confChannel `json:"chan_multiSF_1"`
@@ -211,7 +215,7 @@ type confRadio struct {
 type confGain struct {
 	Power      float64 `json:"rf_power"`
 	PA         uint8   `json:"pa_gain"`
-	PowerIndex uint8   `json:"pwr_idx"`
+	PowerIndex *uint8  `json:"pwr_idx"`
 	Digital    uint8   `json:"dig_gain"`
 	DAC        *uint8  `json:"dac_gain"`
 	Mixer      *uint8  `json:"mix_gain"`
@@ -267,9 +271,9 @@ func (r *reader) db(what string, v float64) radio.CentiDB {
 func (b *confBoard) config() (GlobalConf, error) {
 	var r reader
 	g := GlobalConf{Path: b.ComPath, SX1261Path: b.SX1261.Path}
-	switch strings.ToUpper(b.ComType) {
-	case "", "SPI":
-	case "USB":
+	switch kind := strings.ToUpper(b.ComType); {
+	case kind == "", strings.HasPrefix(kind, "SPI"):
+	case strings.HasPrefix(kind, "USB"):
 		g.USB = true
 	default:
 		return g, bad("global_conf: com_type %q is neither SPI nor USB", b.ComType)
@@ -277,7 +281,7 @@ func (b *confBoard) config() (GlobalConf, error) {
 	g.Public, g.ClockSource, g.FullDuplex = b.Public, b.ClockSource, b.FullDuplex
 	g.AntennaGain = r.db("antenna_gain", b.AntennaGain)
 	if b.Fine.Enable {
-		switch b.Fine.Mode {
+		switch strings.ToLower(b.Fine.Mode) {
 		case "high_capacity":
 			g.Fine = FineHighCapacity
 		case "all_sf":
@@ -298,22 +302,63 @@ func (b *confBoard) config() (GlobalConf, error) {
 		}
 	}
 	g.SF = 0xFF
-	if b.All != nil {
+	if b.All != nil && b.All.SF != nil {
 		g.SF = 0
-		for _, sf := range b.All.SF {
+		if n := len(*b.All.SF); n > 8 {
+			return g, bad("global_conf: spreading_factor_enable has %d entries, more than 8", n)
+		}
+		for _, sf := range *b.All.SF {
 			if sf < 5 || sf > 12 {
 				return g, bad("global_conf: spreading factor %d", sf)
 			}
 			g.SF |= 1 << (sf - 5)
 		}
 	}
-	for i := range g.Radios {
-		g.Radios[i].Gains = reachable(g.Radios[i].Gains)
-	}
+	g.powerTables()
 	g.Service = b.Service.service(&r)
 	g.FSK = b.FSK.fsk(&r)
 	g.SX1261, g.Survey = b.SX1261.sx1261(&r), b.SX1261.survey(&r)
+	g.warn()
 	return g, r.err
+}
+
+// powerTables gives each transmitter the table that the forwarder would use.
+func (g *GlobalConf) powerTables() {
+	for i := range g.Radios {
+		r := &g.Radios[i]
+		if !r.TxEnable {
+			continue
+		}
+		if len(r.Gains) == 0 && r.Kind == calc.SX1250 {
+			// The forwarder's own table is an SX1255's: what an SX1250 would send
+			// with it is not known, so it does not send.
+			r.TxEnable, r.TxMin, r.TxMax = false, 0, 0
+			g.Warnings = append(g.Warnings, fmt.Sprintf("radio_%d: tx_gain_lut is missing, so it only receives", i))
+			continue
+		}
+		if len(r.Gains) == 0 {
+			r.Gains = []calc.Gain{{Power: radio.DBm(14), PA: 2, DAC: 3, Mixer: 10}}
+			g.Warnings = append(g.Warnings, fmt.Sprintf("radio_%d: tx_gain_lut is missing: it sends with the forwarder's one power, 14 dBm", i))
+		}
+		if rising := reachable(r.Gains); len(rising) != len(r.Gains) {
+			if r.Kind != calc.SX1250 {
+				r.Calibrate = r.Gains
+			}
+			r.Gains = rising
+		}
+	}
+}
+
+// warn looks for channels that will never carry anything.
+func (g *GlobalConf) warn() {
+	for i := range IFChains {
+		if on, rf, _, _ := g.ifChain(i); on && rf < RFChains && !g.Radios[rf].Enable {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("IF chain %d uses radio_%d, which is not enabled: it hears nothing", i, rf))
+		}
+	}
+	if g.SX1261.LBT && len(g.SX1261.Channels) == 0 {
+		g.Warnings = append(g.Warnings, "lbt is enabled without channels: nothing may be sent")
+	}
 }
 
 func (c *confService) service(r *reader) Service {
@@ -323,6 +368,12 @@ func (c *confService) service(r *reader) Service {
 	s := Service{
 		Enable: true, Radio: c.Radio, IF: r.hertz("if", c.IF), Bandwidth: r.hertz("bandwidth", c.Bandwidth),
 		SF: radio.SpreadingFactor(c.SF), ImplicitHeader: c.ImplicitHeader,
+	}
+	if s.Bandwidth == 0 {
+		s.Bandwidth = 250 * radio.KHz
+	}
+	if s.SF == 0 {
+		s.SF = 7
 	}
 	if s.ImplicitHeader { // otherwise the forwarder ignores the three
 		s.ImplicitLength, s.ImplicitCRC, s.ImplicitCoding = c.ImplicitLength, c.ImplicitCRC, radio.CodingRate(c.ImplicitCoding)
@@ -338,8 +389,14 @@ func (c *confFSK) fsk(r *reader) FSK {
 		Enable: true, Radio: c.Radio, IF: r.hertz("if", c.IF),
 		Bandwidth: r.hertz("bandwidth", c.Bandwidth), BitRate: c.BitRate,
 	}
-	if f.Bandwidth == 0 { // then the forwarder derives it
-		f.Bandwidth = 2*r.hertz("freq_deviation", c.Deviation) + radio.Hertz(c.BitRate)
+	if dev := r.hertz("freq_deviation", c.Deviation); f.Bandwidth == 0 && dev != 0 { // then the forwarder derives it
+		f.Bandwidth = 2*dev + radio.Hertz(c.BitRate)
+	}
+	if f.Bandwidth <= 0 || f.Bandwidth > 500*radio.KHz {
+		f.Bandwidth = 250 * radio.KHz
+	}
+	if f.BitRate == 0 {
+		f.BitRate = 64_000
 	}
 	return f
 }
@@ -358,12 +415,12 @@ func (c *confRadio) radio(r *reader, name string) (Radio, error) {
 			r.note("rssi_tcomp", v)
 		}
 	}
-	switch c.Type {
-	case "SX1250":
+	switch {
+	case strings.HasPrefix(c.Type, "SX1250"):
 		out.Kind = calc.SX1250
-	case "SX1255":
+	case strings.HasPrefix(c.Type, "SX1255"):
 		out.Kind = calc.SX1255
-	case "SX1257":
+	case strings.HasPrefix(c.Type, "SX1257"):
 		out.Kind = calc.SX1257
 	default:
 		return out, bad("global_conf: %s: type %q is none of SX1250, SX1255, SX1257", name, c.Type)
@@ -375,22 +432,35 @@ func (c *confRadio) radio(r *reader, name string) (Radio, error) {
 	if len(c.Gains) > MaxGains {
 		return out, bad("global_conf: %s: power table has %d entries, more than %d", name, len(c.Gains), MaxGains)
 	}
+	// The forwarder takes the kind of table from its first entry, not from the radio.
+	indexed := len(c.Gains) > 0 && c.Gains[0].PowerIndex != nil
 	for _, e := range c.Gains {
-		g := calc.Gain{Power: radio.CentiDBm(r.db("rf_power", e.Power)), PA: e.PA, Digital: e.Digital, DAC: 3}
-		if out.Kind == calc.SX1250 {
-			g.PowerIndex, g.Mixer = e.PowerIndex, 5
-		} else {
-			g.Mixer = 14
-			if e.DAC != nil {
-				g.DAC = *e.DAC
-			}
-			if e.Mixer != nil {
-				g.Mixer = *e.Mixer
-			}
-		}
-		out.Gains = append(out.Gains, g)
+		out.Gains = append(out.Gains, e.gain(r, out.Kind, indexed))
 	}
 	return out, nil
+}
+
+// gain is an entry of a power table; indexed says that the table is one for SX1250.
+func (e *confGain) gain(r *reader, kind calc.FrontEnd, indexed bool) calc.Gain {
+	g := calc.Gain{Power: radio.CentiDBm(r.db("rf_power", e.Power)), PA: e.PA, Digital: e.Digital, DAC: 3, Mixer: 14}
+	switch {
+	case kind == calc.SX1250:
+		g.Mixer = 5
+		if indexed && e.PowerIndex != nil {
+			g.PowerIndex = *e.PowerIndex
+		}
+		return g
+	case indexed:
+		g.Digital, g.DAC, g.Mixer = 0, 0, 5
+		return g
+	}
+	if e.DAC != nil {
+		g.DAC = *e.DAC
+	}
+	if e.Mixer != nil {
+		g.Mixer = *e.Mixer
+	}
+	return g
 }
 
 // reachable drops the entries of a power table that the forwarder can never choose

@@ -76,7 +76,7 @@ func (c *Concentrator) setTx(o order) error {
 	set(regTxTopATxRffeIfFreqRfMFreqRf, int(freq>>8&0xFF))
 	set(regTxTopATxRffeIfFreqRfLFreqRf, int(freq&0xFF))
 	if p.DataRate.Modulation == radio.FSK {
-		return c.setTxFSK(p, kind, set)
+		return c.setTxFSK(p, set)
 	}
 	dev, err := calc.TxDeviation(p.DataRate.Bandwidth / 2)
 	if err != nil {
@@ -121,7 +121,7 @@ func (c *Concentrator) setTxLoRa(p *radio.TxPacket, set func(field, int)) {
 // fskDeviation is LoRaWAN's: 25 kHz at 50 kbit/s.
 func fskDeviation(rate uint32) radio.Hertz { return radio.Hertz(rate / 2) }
 
-func (c *Concentrator) setTxFSK(p *radio.TxPacket, kind calc.FrontEnd, set func(field, int)) error {
+func (c *Concentrator) setTxFSK(p *radio.TxPacket, set func(field, int)) error {
 	deviation := fskDeviation(p.DataRate.BitRate)
 	dev, err := calc.TxDeviation(deviation)
 	if err != nil {
@@ -133,14 +133,13 @@ func (c *Concentrator) setTxFSK(p *radio.TxPacket, kind calc.FrontEnd, set func(
 	}
 	set(regTxTopATxRffeIfFreqDevHFreqDev, int(dev>>8))
 	set(regTxTopATxRffeIfFreqDevLFreqDev, int(dev&0xFF))
-	if kind == calc.SX1250 {
-		v, err := calc.SX1250Deviation(deviation)
-		if err != nil {
-			return fault(FaultConfig, err, "FSK deviation")
-		}
-		for i := range uint16(3) {
-			c.regs.set(regAgcMcuMcuMailBoxWrDataByte0McuMailBoxWrData.plus(-i), int(v>>(8*i))&0xFF)
-		}
+	// For the AGC, which hands it to an SX1250; others do without.
+	v, err := calc.SX1250Deviation(deviation)
+	if err != nil {
+		return fault(FaultConfig, err, "FSK deviation")
+	}
+	for i := range uint16(3) {
+		c.regs.set(regAgcMcuMcuMailBoxWrDataByte0McuMailBoxWrData.plus(-i), int(v>>(8*i))&0xFF)
 	}
 	set(regTxTopAAgcTxBwAgcTxBw, 0x80)
 	set(regTxTopAGenCfg0ModulationType, 1)

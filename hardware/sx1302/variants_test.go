@@ -123,6 +123,59 @@ func TestOneRadio(t *testing.T) {
 	}
 }
 
+// TestCalibrationKeeps starts on front ends whose registers are not zero after a
+// reset, and checks that the calibration narrows the transmit PLL and leaves the
+// analog filter and, for a tone of the radio's own, the DAC's clock as they were.
+func TestCalibrationKeeps(t *testing.T) {
+	const txBW, clock = 0x75, 0x00 // PLL 3, filter 0x15
+	for _, alone := range []bool{false, true} {
+		c, chip := makeFake(t, setConf(t, "spi_sx1257_eu868"))
+		if alone {
+			c.cfg.Radios[1] = Radio{}
+		}
+		for i := range chip.radio {
+			chip.radio[i][fxTxBW], chip.radio[i][fxClkSelect] = txBW, clock
+		}
+		if err := c.Start(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		state := [2]struct{ bw, clock string }{{"75", "00"}, {"75", "00"}}
+		for _, w := range chip.writes {
+			if w.mux != 1 && w.mux != 2 {
+				continue
+			}
+			s := &state[w.mux-1]
+			switch w.addr {
+			case fxTxBW:
+				s.bw = w.data
+			case fxClkSelect:
+				s.clock = w.data
+			case fxMode:
+				if w.data != "0d" && w.data != "0f" {
+					continue
+				}
+				seen++
+				if s.bw != "15" {
+					t.Errorf("alone %v: radio %d sends with TX_BW %s", alone, w.mux-1, s.bw)
+				}
+				want := "05" // carrier: loopback, clock from the concentrator
+				if w.data == "0d" {
+					want = "00"
+				} else if alone && seen <= calRuns {
+					want = "04"
+				}
+				if s.clock != want {
+					t.Errorf("alone %v: run %d: radio %d sends with CLK_SELECT %s, want %s", alone, seen, w.mux-1, s.clock, want)
+				}
+			}
+		}
+		if seen < 2*calRuns {
+			t.Errorf("%d tones", seen)
+		}
+	}
+}
+
 func TestSX1255(t *testing.T) {
 	c, chip := startVariant(t, "spi_sx1257_eu868", func(c *Config) {
 		for i := range c.Radios {
