@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -394,6 +395,49 @@ func TestReceiverUnplugged(t *testing.T) {
 		s = b.status(70 * time.Second)
 		if s.GNSS.State != "locked" || s.GNSS.Problem != "" {
 			t.Errorf("plugged in again: %+v", *s.GNSS)
+		}
+	})
+}
+
+// slow is a bus on which a reading of the counter takes a second, when it is on.
+type slow struct {
+	bus.SPI
+	on atomic.Bool
+}
+
+// Tx implements bus.SPI.
+func (s *slow) Tx(ctx context.Context, w, r []byte) error {
+	if s.on.Load() && len(w) >= 8 && bytes.Equal(w[:3], []byte{0, 0x61, 0x01}) {
+		time.Sleep(950 * time.Millisecond)
+	}
+	return s.SPI.Tx(ctx, w, r)
+}
+
+// TestBusyBus reads the latch so late that it shows the pulse after the one that the
+// receiver's message speaks of: that must not make the time a second wrong.
+func TestBusyBus(t *testing.T) {
+	wire := &slow{}
+	withReceiver(t, Config{SPI: func(s bus.SPI) bus.SPI {
+		wire.SPI = s
+		return wire
+	}}, ublox, func(t *testing.T, b timed) {
+		right := func() bool {
+			w := b.Radio.UTC()
+			off := time.Duration(w.UnixNano - time.Now().UnixNano())
+			if w.Known() && off.Abs() > w.Bound {
+				t.Errorf("%v is %v off", w, off)
+			}
+			return w.Known()
+		}
+		wire.on.Store(true)
+		for range 60 {
+			time.Sleep(time.Second)
+			right()
+		}
+		wire.on.Store(false)
+		time.Sleep(6 * time.Second)
+		if !right() {
+			t.Error("no time on a bus that is free again")
 		}
 	})
 }
