@@ -11,6 +11,7 @@ import (
 	"heliograph/oracle/ingest"
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
+	"heliograph/provisioning/settings"
 )
 
 // Config is the configuration of an oracle: file, environment and flags fill it
@@ -23,22 +24,16 @@ type Config struct {
 	Listen  string `toml:"listen" help:"address for hotspots (gRPC over TLS 1.3)"`
 	MinFree int64  `toml:"min_free_bytes" help:"free disk space below which reports are refused"`
 
-	Log      Log      `toml:"log"`
-	Epoch    Epoch    `toml:"epoch"`
-	Register Register `toml:"register"`
-	Limits   Limits   `toml:"limits"`
-	Reward   Reward   `toml:"reward"`
-	Payout   Payout   `toml:"payout"`
-	Router   Router   `toml:"router"`
-	Explorer Explorer `toml:"explorer"`
-	Admin    Admin    `toml:"admin"`
-	Solana   Solana   `toml:"solana"`
-}
-
-// Log is about the log on standard error.
-type Log struct {
-	Level string `toml:"level" help:"debug, info, warn or error"`
-	JSON  bool   `toml:"json" help:"write JSON instead of text"`
+	Log      settings.Log `toml:"log"`
+	Epoch    Epoch        `toml:"epoch"`
+	Register Register     `toml:"register"`
+	Limits   Limits       `toml:"limits"`
+	Reward   Reward       `toml:"reward"`
+	Payout   Payout       `toml:"payout"`
+	Router   Router       `toml:"router"`
+	Explorer Explorer     `toml:"explorer"`
+	Admin    Admin        `toml:"admin"`
+	Solana   Solana       `toml:"solana"`
 }
 
 // Epoch is the calendar and the density of challenges.
@@ -126,7 +121,6 @@ func Defaults() Config {
 	ch := challenge.Default()
 	return Config{
 		Data: "/var/lib/oracled", Key: "/var/lib/oracled/oracle.key", Listen: ":7443", MinFree: 1 << 30,
-		Log: Log{Level: "info"},
 		Epoch: Epoch{Length: 24 * time.Hour, Grace: time.Hour, Tolerance: 2 * time.Second, Challenges: int(ch.PerEpoch),
 			Guard: ch.Guard, MinLead: ch.MinLead, Deliver: 10 * time.Second, Poll: time.Second},
 		Register: Register{Mode: "open"},
@@ -188,9 +182,6 @@ func (c Config) Check() error {
 		return err
 	}
 	if _, err := c.Reward.policies(); err != nil {
-		return err
-	}
-	if _, err := c.Log.level(); err != nil {
 		return err
 	}
 	return nil

@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/mr-tron/base58"
 
@@ -29,27 +27,6 @@ const (
 	journalDir = "journal"
 	stateFile  = "state.db"
 )
-
-func (l Log) level() (slog.Level, error) {
-	var v slog.Level
-	if err := v.UnmarshalText([]byte(l.Level)); err != nil {
-		return v, fmt.Errorf("log.level is %q: choose debug, info, warn or error", l.Level)
-	}
-	return v, nil
-}
-
-// Logger makes the logger that the configuration asks for.
-func (l Log) Logger(w *os.File) (*slog.Logger, error) {
-	level, err := l.level()
-	if err != nil {
-		return nil, err
-	}
-	o := &slog.HandlerOptions{Level: level}
-	if l.JSON {
-		return slog.New(slog.NewJSONHandler(w, o)), nil
-	}
-	return slog.New(slog.NewTextHandler(w, o)), nil
-}
 
 // prepareData makes the data directory, or checks that nobody else can look into
 // it: it holds the secrets of epochs to come.
@@ -116,20 +93,6 @@ func explainStore(c Config, err error) error {
 		return fmt.Errorf("%w: stored data is damaged; nothing was changed: check the disk, then restore %s from the backup", err, c.Data)
 	}
 	return err
-}
-
-// listen opens a TCP listener and says what to do when it cannot.
-func listen(addr, key string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s %s: the port is in use by another program: stop it, or choose another port with --%s", key, addr, key)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s %s: not permitted: ports below 1024 need a privilege; choose another with --%s", key, addr, key)
-	case err != nil:
-		return nil, fmt.Errorf("%s %s: %w: correct the address with --%s", key, addr, err, key)
-	}
-	return l, nil
 }
 
 // maxAllow bounds the list of hotspots that may register.

@@ -16,6 +16,7 @@ import (
 	"heliograph/oracle/operator"
 	"heliograph/oracle/web"
 	"heliograph/provisioning/identity"
+	"heliograph/provisioning/settings"
 )
 
 func (n *Node) downlinkResult(id identity.HotspotID, m *pb.DownlinkResult) {
@@ -63,11 +64,8 @@ func (n *Node) ready(w http.ResponseWriter, r *http.Request) {
 
 func (n *Node) openPorts(context.Context) error {
 	open := func(to *net.Listener, addr, key string) error {
-		if addr == "" {
-			return nil
-		}
-		l, err := listen(addr, key)
-		if err != nil {
+		l, err := settings.Listen(addr, key)
+		if err != nil || l == nil {
 			return err
 		}
 		*to = l

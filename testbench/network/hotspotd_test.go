@@ -267,7 +267,9 @@ func TestHotspotdDrivesAConcentrator(t *testing.T) {
 
 	s.out() // while hotspotd polls
 	d.shows("hotspot_radio_up 0")
-	d.await("status page names the remedy", func() bool { return strings.Contains(d.problems(), "plugged in") || strings.Contains(d.problems(), "plug it in") })
+	d.await("status page names the remedy", func() bool {
+		return strings.Contains(d.problems(), "plugged in") || strings.Contains(d.problems(), "plug it in")
+	})
 	s.plugIn(t)
 	d.shows("hotspot_radio_starts_total 2")
 	d.shows("hotspot_radio_up 1")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"heliograph/oracle/node"
 	"heliograph/oracle/router"
 	"heliograph/provisioning/identity"
+	"heliograph/provisioning/settings"
 )
 
 const (
@@ -118,7 +120,7 @@ func (c Config) oracleConfig(dir string, ch *chain, server string) (node.Config,
 	cfg.Data, cfg.Key, cfg.Network = filepath.Join(dir, "data"), filepath.Join(dir, "oracle.key"), "Heliograph testbench"
 	cfg.Listen, cfg.Admin.Listen, cfg.Explorer.Listen = ports[0], ports[1], page
 	cfg.MinFree = 64 << 20
-	cfg.Log.Level = "debug"
+	cfg.Log.Level = settings.Level(slog.LevelDebug)
 	cfg.Epoch.Length, cfg.Epoch.Grace, cfg.Epoch.Challenges = c.EpochLength, c.Grace, c.Beacons
 	cfg.Epoch.Guard, cfg.Epoch.MinLead = 2*time.Second, 4*time.Second
 	cfg.Epoch.Deliver, cfg.Epoch.Poll = 6*time.Second, 200*time.Millisecond

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
+	"heliograph/provisioning/settings"
 	"heliograph/radio"
 	"heliograph/radio/region"
 )
@@ -32,7 +32,7 @@ type config struct {
 	Radio     radioConfig        `toml:"radio"`
 	Clock     clockConfig        `toml:"clock"`
 	Web       webConfig          `toml:"web"`
-	Log       logConfig          `toml:"log"`
+	Log       settings.Log       `toml:"log"`
 }
 
 type positionConfig struct {
@@ -77,11 +77,6 @@ type clockConfig struct {
 type webConfig struct {
 	Listen  string `toml:"listen" help:"status page and /status.json; empty: none"`
 	Metrics string `toml:"metrics" help:"Prometheus metrics at /metrics; empty: none"`
-}
-
-type logConfig struct {
-	Level slog.Level `toml:"level" help:"DEBUG, INFO, WARN or ERROR"`
-	JSON  bool       `toml:"json" help:"one JSON object a line"`
 }
 
 // unset marks a number that must be given.

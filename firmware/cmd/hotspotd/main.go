@@ -70,7 +70,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	if err != nil {
 		return wrong(stderr, err)
 	}
-	log := newLog(cfg.Log, stderr)
+	log := cfg.Log.Logger(stderr)
 	err = serve(ctx, cfg, st, log)
 	var not notStarted
 	switch {
@@ -90,14 +90,6 @@ type notStarted struct{ error }
 func wrong(stderr io.Writer, err error) int {
 	fmt.Fprintln(stderr, "hotspotd:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	return 2
-}
-
-func newLog(c logConfig, w io.Writer) *slog.Logger {
-	opt := &slog.HandlerOptions{Level: c.Level}
-	if c.JSON {
-		return slog.New(slog.NewJSONHandler(w, opt))
-	}
-	return slog.New(slog.NewTextHandler(w, opt))
 }
 
 // serve runs all parts until ctx ends or one of them fails.

@@ -165,8 +165,8 @@ func TestCannotStart(t *testing.T) {
 		args func(dir string) []string
 		want string
 	}{
-		"port of the page":     {func(string) []string { return []string{"--web.listen", o.Addr} }, "change web.listen"},
-		"port of the metrics":  {func(string) []string { return []string{"--web.metrics", o.Addr} }, "change web.metrics"},
+		"port of the page":     {func(string) []string { return []string{"--web.listen", o.Addr} }, "choose another port with --web.listen"},
+		"port of the metrics":  {func(string) []string { return []string{"--web.metrics", o.Addr} }, "choose another port with --web.metrics"},
 		"port for forwarders":  {func(string) []string { return []string{"--radio.udp-listen", udp.LocalAddr().String()} }, "another program has the port"},
 		"key is no key":        {func(dir string) []string { return keyFile(t, dir, "hello", 0o600) }, "restore it from a copy"},
 		"key for everybody":    {func(dir string) []string { return keyFile(t, dir, "hello", 0o644) }, "chmod 600"},

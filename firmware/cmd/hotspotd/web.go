@@ -16,6 +16,7 @@ import (
 
 	"heliograph/firmware/hotspot"
 	"heliograph/firmware/radiohw"
+	"heliograph/provisioning/settings"
 )
 
 // server is one HTTP listener.
@@ -74,15 +75,15 @@ func listenWeb(c webConfig, h *hotspot.Hotspot, chip *radiohw.Radio, log *slog.L
 		addr, key string
 		handler   http.Handler
 	}{{c.Listen, "web.listen", page}, {c.Metrics, "web.metrics", metrics}} {
-		if l.addr == "" {
-			continue
-		}
-		lis, err := net.Listen("tcp", l.addr)
+		lis, err := settings.Listen(l.addr, l.key)
 		if err != nil {
 			for _, s := range out {
 				_ = s.lis.Close() // nothing was served
 			}
-			return nil, fmt.Errorf("cannot listen on %s: %w: change %s, or set it to \"\"", l.addr, err, l.key)
+			return nil, err
+		}
+		if lis == nil {
+			continue
 		}
 		log.Info("web listens", "key", l.key, "addr", lis.Addr().String())
 		out = append(out, server{lis, &http.Server{

@@ -41,10 +41,7 @@ func run(args, env []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	log, err := c.Log.Logger(os.Stderr)
-	if err != nil {
-		return fail(err)
-	}
+	log := c.Log.Logger(os.Stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	n, err := node.New(ctx, c, node.Options{Logger: log})
