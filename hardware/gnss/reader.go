@@ -35,7 +35,7 @@ func Read(ctx context.Context, port io.Reader, s *Scanner, emit func(Message)) e
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("gnss: read: %w (is the receiver plugged in, and its path right?)", err)
+			return fmt.Errorf("gnss: read: %w", err)
 		}
 	}
 }
