@@ -200,7 +200,7 @@ func (c *Concentrator) Start(ctx context.Context) error {
 	defer c.release()
 	c.started = false
 	c.forget()
-	if err := checkFirmware(&c.cfg, &c.fw); err != nil {
+	if err := CheckFirmware(&c.cfg, &c.fw); err != nil {
 		return err
 	}
 	if err := c.bringUp(ctx); err != nil {

@@ -61,8 +61,10 @@ const (
 	versionCal     = 1
 )
 
-// checkFirmware refuses to start without the images that the configuration needs.
-func checkFirmware(cfg *Config, fw *Firmware) error {
+// CheckFirmware says, before any wire is touched, whether a chip with that
+// configuration can be started with those images: the error is an [*Error] that names
+// the image that is missing or damaged.
+func CheckFirmware(cfg *Config, fw *Firmware) error {
 	kind := cfg.Radios[cfg.ClockSource].Kind
 	need := []struct {
 		name string

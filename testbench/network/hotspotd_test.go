@@ -280,3 +280,49 @@ func TestHotspotdDrivesAConcentrator(t *testing.T) {
 	sees(device.Acked)
 	d.stop(0)
 }
+
+// TestHotspotdWithoutAConcentrator: what cannot be a concentrator is named with its
+// remedy. What the user has to correct ends the start; a board that may still be
+// plugged in is waited for.
+func TestHotspotdWithoutAConcentrator(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	plan, err := region.ByName("EU868")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, bin, images, dir := startRouting(t, plan), buildHotspotd(t), storeImages(t), t.TempDir()
+	t.Run("no images", func(t *testing.T) {
+		d := startDaemon(t, bin, append(settingsFor(t, r, "/dev/null", dir), "--log.level", "error")...)
+		err := <-d.done
+		d.done <- err
+		d.stop(2)
+		if got := d.log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "agc_sx1250") || !strings.Contains(got, "hotspotctl radio firmware import") {
+			t.Errorf("it says: %s", got)
+		}
+	})
+	silent, err := chip.OpenPTY() // somebody else's terminal
+	if err != nil {
+		t.Skipf("no terminals here: %v", err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ path, fault, says string }{
+		"no such device":     {filepath.Join(dir, "absent"), "bus", "check that the board is plugged in"},
+		"not a device":       {file, "bus", "is no serial device"},
+		"not a terminal":     {"/dev/null", "bus", "check the device"},
+		"not a concentrator": {silent.Path, "bridge", "does not follow its protocol"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := startDaemon(t, bin, settingsFor(t, r, c.path, images)...)
+			d.shows(`hotspot_radio_faults_total\{fault="%s"\} [1-9]\d*`, c.fault)
+			d.shows("hotspot_radio_up 0")
+			d.await(c.says, func() bool { return strings.Contains(d.problems(), c.says) })
+			d.stop(0)
+		})
+	}
+}

@@ -228,7 +228,7 @@ func TestConcentratorIsMissing(t *testing.T) {
 		{"no device", 2, []string{"--radio.device", "/dev/spidev99.9", "--radio.conf", "../hotspotctl/testdata/global_conf.json"}, "enable SPI"},
 		{"no GNSS receiver", 2, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", "../hotspotctl/testdata/global_conf.json",
 			"--radio.gnss", "/dev/ttyGONE"}, "correct radio.gnss"},
-		{"no firmware", 1, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", "../hotspotctl/testdata/global_conf.json"}, "hotspotctl radio firmware import"},
+		{"no firmware", 2, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", "../hotspotctl/testdata/global_conf.json"}, "hotspotctl radio firmware import"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log lockedBuffer

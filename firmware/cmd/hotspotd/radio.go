@@ -14,6 +14,7 @@ import (
 	"heliograph/firmware/radiohw"
 	"heliograph/hardware/bus"
 	"heliograph/hardware/linuxbus"
+	"heliograph/hardware/sx1302"
 )
 
 // chipTickBound is how well the driver knows its counter; SPI takes less than that.
@@ -72,6 +73,11 @@ func openRadio(ctx context.Context, cfg config, st *station, log *slog.Logger) (
 	}
 	board.Silence = rc.Silence
 	receiver, err := openGNSS(rc)
+	if err == nil {
+		if err = sx1302.CheckFirmware(&conf.Config, &fw); err != nil {
+			err = fmt.Errorf("%w (--to %s)", err, store)
+		}
+	}
 	if err != nil {
 		return source{}, errors.Join(err, closeBus())
 	}
