@@ -1,7 +1,7 @@
 // Command hotspotctl asks a running hotspotd how it is, and looks at its key.
 //
 // Exit codes: 0 when all is well, 1 when something is wrong (doctor) or cannot be
-// asked, 2 when the command line is wrong.
+// asked, 2 when the command line is wrong, 130 when a radio command was interrupted.
 package main
 
 import (
@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"heliograph/firmware/hotspot"
@@ -50,7 +51,11 @@ type config struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	if _, ok := radioWords(os.Args[1:]); ok {
+		// Whoever reads the output may go away; the chip is put at rest all the same.
+		signal.Ignore(syscall.SIGPIPE)
+	}
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"heliograph/firmware/radiohw"
@@ -22,9 +23,25 @@ type radioCommand struct {
 	about    string // more for --help
 	examples string
 	options  func() any // with the defaults
-	run      func(ctx context.Context, options any, words []string, out io.Writer) error
+	run      func(ctx context.Context, options any, words []string, to streams) error
 	args     string // what follows the words
+
+	// endless commands go on until they are interrupted, which is no failure then.
+	endless bool
 }
+
+// streams are where a command writes.
+type streams struct{ out, err io.Writer }
+
+// usageError is a mistake in how the program was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func wrongUse(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// interrupted is the exit code after Ctrl-C, as shells have it.
+const interrupted = 130
 
 func radioCommands() []radioCommand {
 	return []radioCommand{
@@ -43,6 +60,7 @@ type board struct {
 	SX1261Pin string `toml:"sx1261_reset_pin" help:"GPIO line of the SX1261's reset; empty: none"`
 	DACPin    string `toml:"dac_reset_pin" help:"GPIO line of the AD5338R's reset on full-duplex boards; empty: none"`
 	I2C       string `toml:"i2c" help:"I2C bus of an SPI board's temperature sensor; empty: none"`
+	SPIHz     int64  `toml:"spi_hz" help:"clock of an SPI board's bus, 100000 to 10000000; lower it when bytes are damaged on the way"`
 	JSON      bool   `toml:"json" help:"print JSON"`
 	Verbose   bool   `toml:"verbose" help:"say what the driver does, to standard error"`
 }
@@ -50,12 +68,12 @@ type board struct {
 const firmwareDir = "/var/lib/hotspotd/firmware"
 
 func defaultBoard() board {
-	return board{Device: "/dev/spidev0.0", Firmware: firmwareDir}
+	return board{Device: "/dev/spidev0.0", Firmware: firmwareDir, SPIHz: radiohw.DefaultSPIHz}
 }
 
 func (b board) device() radiohw.Device {
 	return radiohw.Device{
-		Path: b.Device, SX1261: b.SX1261, I2C: b.I2C,
+		Path: b.Device, SX1261: b.SX1261, I2C: b.I2C, SPIHz: b.SPIHz,
 		ResetPin: b.ResetPin, PowerPin: b.PowerPin, SX1261Reset: b.SX1261Pin, DACReset: b.DACPin,
 	}
 }
@@ -124,12 +142,7 @@ func radioWords(args []string) (rest []string, ok bool) {
 func runRadio(ctx context.Context, args, env []string, stdout, stderr io.Writer) int {
 	cmd, rest, ok := findRadio(args)
 	if !ok {
-		if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
-			fmt.Fprint(stdout, radioUsage())
-			return 0
-		}
-		fmt.Fprintf(stderr, "hotspotctl: radio %s: no such command: see hotspotctl radio --help\n", strings.Join(args, " "))
-		return 2
+		return noRadioCommand(args, stdout, stderr)
 	}
 	opt := cmd.options()
 	var words []string
@@ -147,11 +160,48 @@ func runRadio(ctx context.Context, args, env []string, stdout, stderr io.Writer)
 		fmt.Fprintf(stderr, "hotspotctl: %v\n", err)
 		return 2
 	}
-	if err := cmd.run(ctx, opt, words, stdout); err != nil && ctx.Err() == nil {
-		fmt.Fprintf(stderr, "hotspotctl: %v\n", err)
-		return 1
+	return cmd.exit(ctx, cmd.run(ctx, opt, words, streams{stdout, stderr}), stderr)
+}
+
+// exit reports how a command ended and makes its exit code.
+func (c radioCommand) exit(ctx context.Context, err error, stderr io.Writer) int {
+	var wrong usageError
+	switch {
+	case err == nil:
+		return 0
+	case c.endless && (ctx.Err() != nil || errors.Is(err, syscall.EPIPE)): // who reads has seen enough
+		return 0
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "hotspotctl: interrupted")
+		return interrupted
 	}
-	return 0
+	fmt.Fprintf(stderr, "hotspotctl: %v\n", err)
+	if errors.As(err, &wrong) {
+		return 2
+	}
+	return 1
+}
+
+// noRadioCommand answers a command line that names no command.
+func noRadioCommand(args []string, stdout, stderr io.Writer) int {
+	_, words := splitFlags(args)
+	if i := slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, "-") }); i >= 0 {
+		words = words[:i]
+	}
+	help := slices.Contains(args, "--help") || slices.Contains(args, "-h")
+	begun := slices.ContainsFunc(radioCommands(), func(c radioCommand) bool {
+		return len(words) == 0 || strings.HasPrefix(c.words, strings.Join(words, " ")+" ")
+	})
+	switch {
+	case help && begun:
+		fmt.Fprint(stdout, radioUsage())
+		return 0
+	case len(words) == 0:
+		fmt.Fprint(stderr, "hotspotctl: radio: no command given\n\n", radioUsage())
+	default:
+		fmt.Fprintf(stderr, "hotspotctl: radio %s: no such command\n\n%s", strings.Join(words, " "), radioUsage())
+	}
+	return 2
 }
 
 func orNothing(args string) string {
@@ -161,15 +211,30 @@ func orNothing(args string) string {
 	return args
 }
 
-// findRadio finds the command that the words name.
+// findRadio finds the command that the words name. Flags may stand before it.
 func findRadio(args []string) (cmd radioCommand, rest []string, ok bool) {
+	flags, args := splitFlags(args)
 	for _, c := range radioCommands() {
 		words := strings.Fields(c.words)
 		if len(args) >= len(words) && slices.Equal(args[:len(words)], words) {
-			return c, args[len(words):], true
+			return c, append(slices.Clone(flags), args[len(words):]...), true
 		}
 	}
 	return cmd, nil, false
+}
+
+// splitFlags cuts off the flags that a command line begins with, each with its value.
+func splitFlags(args []string) (flags, rest []string) {
+	alone := []string{"json", "verbose", "help", "h"} // those without a value
+	i := 0
+	for i < len(args) && strings.HasPrefix(args[i], "-") {
+		if name := strings.TrimLeft(args[i], "-"); !slices.Contains(alone, name) && !strings.Contains(name, "=") {
+			i++
+		}
+		i++
+	}
+	i = min(i, len(args))
+	return args[:i], args[i:]
 }
 
 func radioUsage() string {
@@ -178,6 +243,6 @@ func radioUsage() string {
 	for _, c := range radioCommands() {
 		fmt.Fprintf(&b, "  %-28s %s\n", c.words+c.args, c.summary)
 	}
-	b.WriteString("\nEach takes --help. Exit codes: 0 done, 1 failed, 2 wrong usage.\n")
+	b.WriteString("\nEach takes --help. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n")
 	return b.String()
 }

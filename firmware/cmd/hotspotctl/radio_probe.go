@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"heliograph/firmware/radiohw"
@@ -20,8 +21,8 @@ func probeCommand() radioCommand {
 		examples: "  hotspotctl radio probe --reset-pin GPIO17\n  hotspotctl radio probe --device /dev/ttyACM0\n" +
 			"  hotspotctl radio probe --device /dev/ttyACM0 --json | jq -r .eui",
 		options: func() any { b := defaultBoard(); return &b },
-		run: func(ctx context.Context, o any, _ []string, out io.Writer) error {
-			return probe(ctx, *o.(*board), out)
+		run: func(ctx context.Context, o any, _ []string, to streams) error {
+			return probe(ctx, *o.(*board), to.out)
 		},
 	}
 }
@@ -39,7 +40,9 @@ type probed struct {
 }
 
 func (p *probed) add(ok bool, format string, args ...any) {
-	p.Evidence = append(p.Evidence, finding{ok, fmt.Sprintf(format, args...)})
+	if f := (finding{ok, fmt.Sprintf(format, args...)}); !slices.Contains(p.Evidence, f) {
+		p.Evidence = append(p.Evidence, f)
+	}
 }
 
 // probeConfig listens nowhere and sends nothing, with a kind of front end.
@@ -49,7 +52,7 @@ func probeConfig(kind calc.FrontEnd) sx1302.Config {
 }
 
 func probe(ctx context.Context, b board, out io.Writer) error {
-	p := probed{Device: b.Device}
+	p := probed{Device: b.Device, Evidence: []finding{}}
 	kinds := []calc.FrontEnd{calc.SX1250, calc.SX1257}
 	if b.device().USB() {
 		kinds = kinds[:1] // the bridge speaks to no others
@@ -63,11 +66,17 @@ func probe(ctx context.Context, b board, out io.Writer) error {
 			break
 		}
 	}
+	if ctx.Err() != nil {
+		return ctx.Err() // what was not looked at is not known to be absent
+	}
+	if err != nil {
+		p.add(false, "%v", err)
+	}
 	if perr := p.print(b.JSON, out); perr != nil {
 		return perr
 	}
 	if err != nil {
-		return err
+		return errSick
 	}
 	return nil
 }
@@ -83,7 +92,6 @@ func (p *probed) try(ctx context.Context, b board, kind calc.FrontEnd) (err erro
 	}
 	o, closeBus, err := b.open(cfg, b.log())
 	if err != nil {
-		p.add(false, "%v", err)
 		return err
 	}
 	defer func() { err = errors.Join(err, closeBus()) }()
@@ -108,7 +116,6 @@ func (p *probed) judge(ctx context.Context, c *sx1302.Concentrator, kind calc.Fr
 	}
 	f, isFault := sx1302.FaultOf(err)
 	if err != nil && (!isFault || f == sx1302.FaultNoChip || f == sx1302.FaultBadID || chip.Version == 0) {
-		p.add(false, "%v", err)
 		return err
 	}
 	p.Found, p.Version = true, chip.Version
@@ -129,7 +136,6 @@ func (p *probed) judge(ctx context.Context, c *sx1302.Concentrator, kind calc.Fr
 		p.add(false, "%s", "microcontroller images are missing, so that model and EUI are not known: run \"hotspotctl radio firmware import\" with the vendor's sx1302_hal directory")
 		return nil
 	}
-	p.add(false, "%v", err)
 	return err
 }
 

@@ -17,8 +17,8 @@ func selftestCommand() radioCommand {
 		about:    "Starts the concentrator as hotspotd would, and checks that its microcontrollers stay healthy,\nits counter keeps time, and the bus carries bytes faithfully. It transmits nothing.",
 		examples: "  hotspotctl radio selftest --conf global_conf.json --reset-pin GPIO17\n  hotspotctl radio selftest --device /dev/ttyACM0 --conf global_conf.json --duration 1m --json",
 		options:  func() any { return &selftestOptions{board: defaultBoard(), Duration: 10 * time.Second} },
-		run: func(ctx context.Context, o any, _ []string, out io.Writer) error {
-			return selftest(ctx, *o.(*selftestOptions), out)
+		run: func(ctx context.Context, o any, _ []string, to streams) error {
+			return selftest(ctx, *o.(*selftestOptions), to.out)
 		},
 	}
 }
@@ -33,6 +33,9 @@ type selftestOptions struct {
 const maxCrystalPPM = 100
 
 func selftest(ctx context.Context, o selftestOptions, out io.Writer) error {
+	if o.Duration <= 0 {
+		return wrongUse("duration is %v: give how long to watch, as in --duration 10s", o.Duration)
+	}
 	cfg, err := o.conf()
 	if err != nil {
 		return err
@@ -55,6 +58,9 @@ func selftest(ctx context.Context, o selftestOptions, out io.Writer) error {
 		o.watch(ctx, c, add)
 		return nil
 	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		add(err, "")
 	}

@@ -19,8 +19,8 @@ func spectrumCommand() radioCommand {
 		options: func() any {
 			return &spectrumOptions{board: defaultBoard(), From: 867.1, To: 868.5, Step: 200, Scans: 2000}
 		},
-		run: func(ctx context.Context, o any, _ []string, out io.Writer) error {
-			return spectrum(ctx, *o.(*spectrumOptions), out)
+		run: func(ctx context.Context, o any, _ []string, to streams) error {
+			return spectrum(ctx, *o.(*spectrumOptions), to.out)
 		},
 	}
 }
@@ -40,12 +40,29 @@ type bar struct {
 	Peak      float64 `json:"peak_dbm"`
 }
 
-// maxBars bounds a spectrum.
-const maxBars = 2000
+// Bounds of a spectrum: how many frequencies, and what the SX1261 can be tuned to.
+const (
+	maxBars = 2000
+	minMHz  = 150
+	maxMHz  = 960
+)
+
+// check refuses what cannot be measured.
+func (o spectrumOptions) check() error {
+	switch {
+	case !(o.Step > 0) || !(o.To >= o.From) || !((o.To-o.From)*1000/o.Step <= maxBars):
+		return wrongUse("from %v to %v MHz in steps of %v kHz is no spectrum of up to %d frequencies", o.From, o.To, o.Step, maxBars)
+	case !(o.From >= minMHz && o.To <= maxMHz):
+		return wrongUse("from %v to %v MHz is outside %d to %d MHz, which the SX1261 can hear: choose --from-mhz and --to-mhz within", o.From, o.To, minMHz, maxMHz)
+	case o.Scans == 0:
+		return wrongUse("scans is 0: give how many readings to take at each frequency")
+	}
+	return nil
+}
 
 func spectrum(ctx context.Context, o spectrumOptions, out io.Writer) error {
-	if !(o.Step > 0) || !(o.To >= o.From) || (o.To-o.From)*1000/o.Step > maxBars {
-		return fmt.Errorf("from %v to %v MHz in steps of %v kHz is no spectrum of up to %d frequencies", o.From, o.To, o.Step, maxBars)
+	if err := o.check(); err != nil {
+		return err
 	}
 	cfg, err := o.conf()
 	if err != nil {
