@@ -73,7 +73,8 @@ lint: ## formatting, vet, staticcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-generate: ## regenerate oracle/api/heliographv1 (needs Debian's protobuf-compiler)
+generate: ## regenerate the chip's registers and oracle/api/heliographv1 (needs Debian's protobuf-compiler)
+	$(GO) generate ./hardware/sx1302
 	@command -v protoc >/dev/null || { echo "protoc is missing: apt-get install protobuf-compiler" >&2; exit 2; }
 	./oracle/api/generate.sh
 

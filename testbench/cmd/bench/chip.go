@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ type chipOptions struct {
 func runChip(ctx context.Context, args []string, stdout io.Writer) error {
 	opt := chipOptions{Model: "SX1302", EUI: 0x0016C001F1500000, Bridge: "V01.00.00"}
 	err := load(&opt, args, stdout,
-		"bench chip --pty [flags]\n\nServes a simulated SX1302 board as a USB concentrator that any program for one can open:\nhotspotd, Semtech's packet forwarder, ChirpStack's concentratord. Prints the device's path\nand what the chip transmits, until Ctrl-C.",
+		"bench chip --pty [flags]\n\nServes a simulated SX1302 board as a USB concentrator that any program for one can open:\nhotspotd, Semtech's packet forwarder, ChirpStack's concentratord. Prints the device's path\nand what the chip transmits, until Ctrl-C.\n\nFaults for --break: "+faultList(),
 		"  bench chip --pty\n  bench chip --pty --images /tmp/images --traffic 5s\n"+
 			"  hotspotctl radio listen --device /dev/pts/3 --firmware /tmp/images --conf global_conf.json\n"+
 			"  bench chip --pty --traffic 1s --break receive_stall --after 1m")
@@ -64,7 +65,7 @@ func runChip(ctx context.Context, args []string, stdout io.Writer) error {
 	c := chip.New(chip.Config{Model: model, EUI: opt.EUI, Bridge: opt.Bridge, Log: func(s string) { say("chip: %s", s) }})
 	c.OnTransmit(func(s chip.Transmission) func() {
 		say("transmits %s %s %s %x", s.Packet.Frequency, s.Packet.DataRate, s.Packet.Power, s.Packet.Payload)
-		return nil
+		return func() { say("the packet was cut short by the host") }
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -103,9 +104,30 @@ next:
 	return out, nil
 }
 
+// faultList names every fault, in lines of a terminal's width.
+func faultList() string {
+	const width = 88
+	var b strings.Builder
+	column := len("Faults for --break: ")
+	for i, f := range chip.Faults() {
+		if i > 0 {
+			b.WriteString(", ")
+			column += 2
+		}
+		if column+len(f) > width {
+			b.WriteString("\n  ")
+			column = 2
+		}
+		b.WriteString(string(f))
+		column += len(f)
+	}
+	return b.String()
+}
+
 // traffic is a device that sends on the channels of EU868 in turn.
 func traffic(ctx context.Context, c *chip.Chip, every time.Duration, say func(string, ...any)) {
 	cfg := board.EU868()
+	waiting := false // for a host, since the last packet
 	for n := uint32(0); sleep(ctx, every); n++ {
 		f, _ := cfg.Frequency(int(n % 8))
 		p := radio.RxPacket{
@@ -119,9 +141,14 @@ func traffic(ctx context.Context, c *chip.Chip, every time.Duration, say func(st
 			return
 		}
 		now := time.Now()
-		if loss := c.Receive(chip.Reception{Packet: p, Start: now.Add(-air.Duration()), End: now}); loss != "" {
+		loss := c.Receive(chip.Reception{Packet: p, Start: now.Add(-air.Duration()), End: now})
+		switch {
+		case loss == chip.LossNoChip && !waiting:
+			say("packets are lost until a host starts the chip")
+		case loss != chip.LossNoChip && loss != "":
 			say("lost a packet: %s", loss)
 		}
+		waiting = loss == chip.LossNoChip
 	}
 }
 

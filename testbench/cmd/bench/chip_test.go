@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -11,6 +14,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"heliograph/provisioning/settings"
+	"heliograph/testbench/chip"
 )
 
 // screen is output that is read while it is written.
@@ -82,11 +88,114 @@ func TestChipOnTerminal(t *testing.T) {
 	if got := call("spectrum", "--conf", conf, "--scans", "100"); strings.Count(got, "median -120.0 dBm") != 8 {
 		t.Errorf("spectrum: %s", got)
 	}
-	if got := call("send", "cafe", "--conf", conf, "--region", "EU868", "--gain-dbi", "0"); !strings.HasPrefix(got, "ok, 14.00 dBm") {
+	// A packet of more than a second: leaving earlier would cut it short.
+	long := time.Now()
+	if got := call("send", "cafe", "--conf", conf, "--region", "EU868", "--gain-dbi", "0", "--data-rate", "SF12BW125"); !strings.HasPrefix(got, "ok, 14.00 dBm") {
 		t.Errorf("send: %s", got)
 	}
-	if got := out.String(); !regexp.MustCompile(`transmits 868\.\d+ MHz SF9BW125 14 dBm cafe`).MatchString(got) {
+	if d := time.Since(long); d < 800*time.Millisecond {
+		t.Errorf("sending took %v, less than the packet", d)
+	}
+	if got := out.String(); !regexp.MustCompile(`transmits 868\.\d+ MHz SF12BW125 14 dBm cafe`).MatchString(got) || strings.Contains(got, "cut short") {
 		t.Errorf("the chip transmitted nothing like it: %s", got)
+	}
+	if got := out.String(); strings.Contains(got, "no_chip") || strings.Count(got, "packets are lost until") == 0 {
+		t.Errorf("while no host was there: %s", got)
+	}
+	refused(t, ctl, []string{"send", "cafe", "--conf", narrowConf(t, conf), "--region", "EU868", "--gain-dbi", "0", "--json", "--device", path[1], "--firmware", images})
+	interrupted(t, ctl, &out, []string{"send", "cafe", "--conf", conf, "--region", "EU868", "--gain-dbi", "0", "--data-rate", "SF12BW125", "--device", path[1], "--firmware", images})
+	closedPipe(t, ctl, []string{"listen", "--conf", conf, "--device", path[1], "--firmware", images})
+}
+
+// narrowConf is a configuration that lets the radio transmit elsewhere only.
+func narrowConf(t *testing.T, conf string) string {
+	t.Helper()
+	b, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "narrow.json")
+	text := strings.Replace(string(b), `"tx_freq_min": 863000000`, `"tx_freq_min": 869000000`, 1)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// refused sends what the radio refuses: no time on air is reported, and the reason is.
+func refused(t *testing.T, ctl string, args []string) {
+	t.Helper()
+	var errs strings.Builder
+	cmd := exec.CommandContext(t.Context(), ctl, append([]string{"radio"}, args...)...)
+	cmd.Stderr = &errs
+	b, err := cmd.Output()
+	var s struct {
+		Status string  `json:"status"`
+		OnAir  float64 `json:"on_air_ms"`
+	}
+	if jerr := json.Unmarshal(b, &s); jerr != nil || cmd.ProcessState.ExitCode() != 1 || s.Status != "tx_freq" || s.OnAir != 0 {
+		t.Errorf("refused packet: %v, %v: %s", err, jerr, b)
+	}
+	if !strings.Contains(errs.String(), "from 869 MHz to 870 MHz") {
+		t.Errorf("refused packet: %s", errs.String())
+	}
+}
+
+// interrupted ends a command while it transmits: the packet is stopped, and said to be.
+func interrupted(t *testing.T, ctl string, chip *screen, args []string) {
+	t.Helper()
+	before := strings.Count(chip.String(), "transmits ")
+	cmd := exec.CommandContext(t.Context(), ctl, append([]string{"radio"}, args...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); strings.Count(chip.String(), "transmits ") == before && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("interrupted: exit code %d, %v", code, err)
+	}
+	if !strings.Contains(chip.String(), "cut short") {
+		t.Error("an interrupted command left its packet on air")
+	}
+}
+
+// closedPipe reads one line of a command and goes away.
+func closedPipe(t *testing.T, ctl string, args []string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), ctl, append([]string{"radio"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || !strings.Contains(line, "crc ok") {
+		t.Errorf("listen: %q, %v", line, err)
+	}
+	if err := out.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after its reader went away: %v", err) // killed by SIGPIPE, the chip not at rest
+	}
+}
+
+func TestChipHelpNamesFaults(t *testing.T) {
+	var out screen
+	if err := runChip(t.Context(), []string{"--help"}, &out); !errors.Is(err, settings.ErrHelp) {
+		t.Fatal(err)
+	}
+	for _, f := range chip.Faults() {
+		if !strings.Contains(out.String(), string(f)) {
+			t.Errorf("%s is not in --help", f)
+		}
 	}
 }
 
