@@ -148,8 +148,8 @@ func TestReceiveAllocates(t *testing.T) {
 	// The simulated chip allocates too: its share is measured with the same frames
 	// on its bare wire.
 	both := testing.AllocsPerRun(200, func() {
-		clock.Advance(60 * time.Millisecond)
 		hearOne(t, b, clock.Now())
+		clock.Advance(60 * time.Millisecond)
 		if ps, err := c.Receive(t.Context()); err != nil || len(ps) != 1 {
 			t.Fatalf("%d packets, %v", len(ps), err)
 		}
@@ -159,8 +159,8 @@ func TestReceiveAllocates(t *testing.T) {
 	fetch[1] = 0x40
 	in := make([]byte, len(fetch))
 	chipOnly := testing.AllocsPerRun(200, func() {
-		clock.Advance(60 * time.Millisecond)
 		hearOne(t, b, clock.Now())
+		clock.Advance(60 * time.Millisecond)
 		for _, w := range [][]byte{count, fetch} {
 			if err := spi.Tx(t.Context(), w, in[:len(w)]); err != nil {
 				t.Fatal(err)

@@ -227,6 +227,7 @@ func (o *ours) fetch(ctx context.Context, n, payload int) (c Cost, inFIFO int, e
 			return c, 0, fmt.Errorf("buswork: packet %d of %d: lost, %s", i+1, n, loss)
 		}
 	}
+	o.clock.Advance(20 * time.Millisecond) // until the last one is decoded
 	o.meter.rest()
 	ps, err := o.c.Receive(ctx)
 	if err == nil && len(ps) != n {

@@ -122,6 +122,7 @@ type Chip struct {
 	fifo fifo
 	busy []span // packets that occupy demodulators
 
+	life    int       // counts resets
 	started time.Time // when the counter had the value CounterAt
 	freeze  uint32    // its value when it ceased to run forwards
 	frozen  time.Time
@@ -189,6 +190,7 @@ func (c *Chip) reset() {
 		c.fe[i].reset()
 	}
 	c.started = c.now
+	c.life++
 	c.pps, c.ppsFrom = 0, c.now
 }
 

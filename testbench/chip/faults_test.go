@@ -2,6 +2,7 @@ package chip
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"testing"
 	"time"
@@ -163,12 +164,17 @@ func TestTimeFaults(t *testing.T) {
 func TestFIFOFaults(t *testing.T) {
 	clock := NewManualClock(time.Time{})
 	h := started(t, spi1250, clock, nil)
+	var lost Loss
+	h.c.cfg.Hear = func(l Loss) { lost = l }
 	put := func(n int) Loss {
 		clock.Advance(100 * time.Millisecond)
-		return h.c.Receive(Reception{
+		lost = ""
+		loss := h.c.Receive(Reception{
 			Packet: radio.RxPacket{Payload: bytes.Repeat([]byte{7}, n), Frequency: 868_100_000, DataRate: sf7, CRC: radio.CRCOK, RSSI: -9000},
 			Start:  clock.Now().Add(-50 * time.Millisecond), End: clock.Now(),
 		})
+		clock.Advance(20 * time.Millisecond) // until it is decoded
+		return cmp.Or(loss, lost)
 	}
 	good := func(b []byte) bool {
 		var sum byte

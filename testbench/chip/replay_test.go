@@ -429,6 +429,7 @@ func replayReceive(p *replay, c *Chip, records []record) {
 	if loss != "" {
 		p.t.Fatalf("packet not received: %s", loss)
 	}
+	p.clock.Advance(20 * time.Millisecond) // until it is decoded
 	c.lock()
 	got := c.fifo.buf
 	c.unlock()

@@ -36,16 +36,16 @@ const (
 const demodulators = 16
 
 // Receive delivers a packet that has just ended. It says why the chip did not
-// take it, or "".
+// take it, or "". The packet is in the FIFO once its timestamp has passed, which
+// in the legacy mode is when it has been decoded: never does a host read a
+// timestamp that its counter has not reached. Config.Hear alone is told when there
+// is no room by then.
 func (c *Chip) Receive(r Reception) Loss {
 	c.lock()
 	defer c.unlock()
 	loss := c.receive(r)
 	if loss != "" && c.cfg.Hear != nil {
 		c.later = append(c.later, func() { c.cfg.Hear(loss) })
-	}
-	if loss == "" {
-		c.stats.Received++
 	}
 	return loss
 }
@@ -69,9 +69,30 @@ func (c *Chip) receive(r Reception) Loss {
 		return LossDemodulator
 	}
 	p := c.packetOf(ch, modem, r)
+	ahead := p.timestamp - c.count(c.now)
+	if int32(ahead) <= 0 {
+		return c.deliver(p)
+	}
+	life := c.life
+	c.cfg.Clock.AfterFunc(c.when(c.now, ahead).Sub(c.now), func() {
+		c.lock()
+		defer c.unlock()
+		if c.life != life || c.dead() {
+			return // it was reset meanwhile
+		}
+		if loss := c.deliver(p); loss != "" && c.cfg.Hear != nil {
+			c.later = append(c.later, func() { c.cfg.Hear(loss) })
+		}
+	})
+	return ""
+}
+
+// deliver puts a packet into the FIFO.
+func (c *Chip) deliver(p fifoPacket) Loss {
 	if !c.enqueue(p.encode(), len(p.payload)) {
 		return LossFull
 	}
+	c.stats.Received++
 	return ""
 }
 

@@ -269,12 +269,44 @@ func TestWhatIsReceived(t *testing.T) {
 			if got := h.c.Receive(r); got != tt.want {
 				t.Fatalf("Receive = %q, want %q", got, tt.want)
 			}
+			clock.Advance(20 * time.Millisecond) // until it is decoded
 			if got := h.fetch(); tt.want == "" && (len(got) < 23 || got[3] != tt.channel) {
 				t.Errorf("FIFO holds % x, want channel %d", got, tt.channel)
 			} else if tt.want != "" && len(got) != 0 {
 				t.Errorf("FIFO holds % x", got)
 			}
 		})
+	}
+}
+
+// TestTimestampHasPassed reads a packet as soon as the FIFO has it: the counter must
+// have reached its timestamp, which a host takes for one before the counter's last
+// wrap otherwise, and is then 134 s off.
+func TestTimestampHasPassed(t *testing.T) {
+	for sf := radio.SpreadingFactor(7); sf <= 12; sf++ {
+		clock := NewManualClock(time.Time{})
+		h := started(t, spi1250, clock, nil)
+		clock.Advance(time.Second)
+		const n = 15
+		if loss := h.c.Receive(Reception{
+			Packet: radio.RxPacket{Payload: make([]byte, n), Frequency: 868_500_000, DataRate: radio.LoRaRate(sf, 125*radio.KHz), Coding: 1, CRC: radio.CRCOK, RSSI: -9000},
+			Start:  clock.Now().Add(-800 * time.Millisecond), End: clock.Now(),
+		}); loss != "" {
+			t.Fatal(loss)
+		}
+		waited := 0
+		for ; h.read(regBytes, 2)[1] == 0 && waited < 1000; waited++ {
+			clock.Advance(100 * time.Microsecond)
+		}
+		now := h.counter()
+		p := h.fetch()
+		if len(p) != 23+n {
+			t.Fatalf("SF%d: % x after %d steps", sf, p, waited)
+		}
+		stamp := uint32(p[15+n]) | uint32(p[16+n])<<8 | uint32(p[17+n])<<16 | uint32(p[18+n])<<24
+		if behind := int32(now - stamp); behind < 0 || behind > 3300 {
+			t.Errorf("SF%d: the counter is %d ticks beyond the timestamp", sf, behind)
+		}
 	}
 }
 
