@@ -16,6 +16,7 @@ const (
 	diffTimer  = "start time before payload"
 	diffOTP    = "reading the OTP"
 	diffPower  = "power below the table"
+	diffListen = "offset of the listening radio"
 )
 
 // Differences lists every deliberate difference between the driver and the vendor's
@@ -39,5 +40,7 @@ func Differences() []Difference {
 		{diffPower, "A packet whose power is below the first entry of tx_gain_lut is refused with radio.TxBadPower. The vendor's " +
 			"library sends it with that entry, stronger than asked; what was asked is what the region's limit leaves after " +
 			"the antenna's gain, so that would break the law."},
+		{diffListen, "The SX1261's rssi_offset is taken off the threshold that it compares raw readings with, since a level is a " +
+			"reading plus the offset, as in a spectral scan. The vendor's library adds it, and with an offset of 10 dB is 20 dB off."},
 	}
 }

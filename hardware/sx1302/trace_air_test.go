@@ -44,6 +44,7 @@ func TestSendEqualsVendor(t *testing.T) {
 			if i := slices.IndexFunc(vendor, func(w write) bool { return w.mux == muxSX1261 }); i >= 0 && g.Survey.Channels > 0 {
 				vendor = slices.Delete(vendor, i, i+1) // the forwarder ends its own spectral scan before it sends
 			}
+			listenAsVendor(t, &c.cfg.SX1261, vendor)
 			want.feed(vendor)
 			p := packetOf(t, c, want, vendor)
 			o, status, err := c.check(&p)
@@ -62,6 +63,31 @@ func TestSendEqualsVendor(t *testing.T) {
 			got.compare(t, want)
 			t.Logf("%v at %d with %v: %d frames, recording: %d writes", p.DataRate, p.Frequency, p.Power, chip.frames-frames, len(vendor))
 		})
+	}
+}
+
+// listenAsVendor replaces the vendor's threshold, to which it adds the SX1261's
+// offset, by the driver's ([diffListen]).
+func listenAsVendor(t *testing.T, x *SX1261, vendor []write) {
+	t.Helper()
+	for i, w := range vendor {
+		if w.mux != muxSX1261 || w.addr != 0x10000|opListen {
+			continue
+		}
+		theirs, err := calc.ListenThreshold(x.Threshold.Add(x.RSSIOffset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, err := calc.ListenThreshold(x.Threshold.Add(-x.RSSIOffset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := hex.DecodeString(w.data)
+		if err != nil || len(b) != 5 || b[3] != theirs {
+			t.Fatalf("the vendor listens with %s, not with threshold %#02x", w.data, theirs)
+		}
+		b[3] = ours
+		vendor[i].data = hex.EncodeToString(b)
 	}
 }
 
