@@ -11,6 +11,7 @@ import (
 
 	"github.com/mr-tron/base58"
 
+	"heliograph/firmware/radiohw"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
 	"heliograph/provisioning/settings"
@@ -56,6 +57,7 @@ type radioConfig struct {
 	SX1261Pin string `toml:"sx1261_reset_pin" help:"GPIO line of the SX1261's reset; empty: none"`
 	DACPin    string `toml:"dac_reset_pin" help:"GPIO line of the AD5338R's reset on full-duplex boards; empty: none"`
 	I2C       string `toml:"i2c" help:"I2C bus of an SPI concentrator's temperature sensor; empty: none"`
+	SPIHz     int64  `toml:"spi_hz" help:"clock of an SPI concentrator's bus, 100000 to 10000000; lower it when bytes are damaged on the way"`
 	PPS       bool   `toml:"pps" help:"a GNSS receiver drives the concentrator's pulse input: its loss is a problem"`
 	GNSS      string `toml:"gnss" help:"tty of the GNSS receiver whose pulse drives the concentrator, as in /dev/ttyAMA0; empty: none"`
 	GNSSBaud  int    `toml:"gnss_baud" help:"baud rate that the GNSS receiver sends at"`
@@ -87,7 +89,7 @@ func defaults() config {
 		DataDir: "/var/lib/hotspotd", Beacons: true,
 		Position: positionConfig{Latitude: unset, Longitude: unset},
 		Antenna:  antennaConfig{Gain: unset},
-		Radio:    radioConfig{Listen: "127.0.0.1:1680", MaxPower: 27, Silence: time.Hour, GNSSBaud: 9600},
+		Radio:    radioConfig{Listen: "127.0.0.1:1680", MaxPower: 27, Silence: time.Hour, GNSSBaud: 9600, SPIHz: radiohw.DefaultSPIHz},
 		Clock:    clockConfig{Bound: 100 * time.Millisecond},
 		Web:      webConfig{Listen: ":8080", Metrics: "127.0.0.1:9090"},
 	}

@@ -65,7 +65,7 @@ func openRadio(ctx context.Context, cfg config, st *station, log *slog.Logger) (
 		log.Warn("microcontroller images are none of sx1302_hal V2.1.0: they run on a simulated chip only", "images", unknown, "dir", store)
 	}
 	board, closeBus, err := radiohw.Device{
-		Path: rc.Device, SX1261: rc.SX1261, I2C: rc.I2C,
+		Path: rc.Device, SX1261: rc.SX1261, I2C: rc.I2C, SPIHz: rc.SPIHz,
 		ResetPin: rc.ResetPin, PowerPin: rc.PowerPin, SX1261Reset: rc.SX1261Pin, DACReset: rc.DACPin,
 	}.Open(conf.Config, fw, log)
 	if err != nil {
