@@ -21,7 +21,7 @@ const (
 
 	// TxProgram is how long before its start a waiting packet is programmed. Ending
 	// Send's context takes it out of the chip again.
-	TxProgram radio.Micros = 120_000
+	TxProgram radio.Micros = 1_000_000
 
 	listenAhead = radio.Micros(40_000)    // the same where the channel must be heard before: not too early
 	startSlack  = 3 * time.Millisecond    // after a start, until its effect should show

@@ -110,6 +110,12 @@ func start(t *testing.T, cfg Config) *Board {
 	if err != nil {
 		t.Fatal(err)
 	}
+	run(t, b)
+	return b
+}
+
+func run(t *testing.T, b *Board) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- b.Radio.Run(ctx) }()
@@ -129,5 +135,4 @@ func start(t *testing.T, cfg Config) *Board {
 			t.Fatalf("the chip does not start: %+v", b.Radio.Status())
 		}
 	}
-	return b
 }
