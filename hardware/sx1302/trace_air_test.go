@@ -3,8 +3,12 @@ package sx1302
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -222,14 +226,98 @@ func TestReceiveRecorded(t *testing.T) {
 			}
 			for _, p := range packets {
 				t.Logf("%v %v %v RSSI %v SNR %v offset %d chan %d tick %d: %x", p.Frequency, p.DataRate, p.Coding, p.RSSI, p.SNR, p.Offset, p.IFChannel, p.Tick, p.Payload)
-				if !bytes.Contains(whole, p.Payload) || p.CRC != radio.CRCOK {
-					t.Errorf("packet %+v", p)
+			}
+			want := entriesOf(t, &c.cfg, whole)
+			if len(packets) != len(want) || len(want) == 0 {
+				t.Fatalf("%d packets, recorded are %d", len(packets), len(want))
+			}
+			for _, p := range packets {
+				i := slices.IndexFunc(want, func(e recordedEntry) bool { return bytes.Equal(e.payload, p.Payload) && e.crc == p.CRC && e.channel == p.IFChannel })
+				if i < 0 {
+					t.Fatalf("packet %+v is not recorded", p)
 				}
+				want = slices.Delete(want, i, i+1)
 			}
-			if s := c.Stats(); len(packets) == 0 || s.BadPacket+s.BadPayload+s.Garbage > 0 {
-				t.Errorf("%d packets, %+v", len(packets), s)
+			if s := c.Stats(); s.BadPacket+s.BadPayload+s.Garbage > 0 {
+				t.Errorf("%+v", s)
 			}
+			compareForwarded(t, strings.TrimSuffix(file, "_rx_fetch.jsonl")+"_rxpk.json", packets)
 			t.Logf("%d frames", chip.frames-frames)
 		})
+	}
+}
+
+// recordedEntry is what this test itself reads out of a recorded FIFO (d.2).
+type recordedEntry struct {
+	payload []byte
+	channel uint8
+	crc     radio.CRCStatus
+}
+
+func entriesOf(t *testing.T, cfg *Config, b []byte) (out []recordedEntry) {
+	t.Helper()
+	for len(b) > 0 {
+		n := int(b[2])
+		end := 23 + n + 2*int(b[21+n])
+		if b[0] != 0xA5 || b[1] != 0xC0 || len(b) < end {
+			t.Fatalf("no packet: % x", b)
+		}
+		e := recordedEntry{b[9 : 9+n], b[3], radio.CRCNone}
+		checked := b[4]&1 == 1
+		if e.channel == ChanService && cfg.Service.ImplicitHeader {
+			checked = cfg.Service.ImplicitCRC
+		}
+		if checked {
+			if e.crc = radio.CRCOK; b[9+n]&1 == 1 {
+				e.crc = radio.CRCBad
+			}
+		}
+		out, b = append(out, e), b[end:]
+	}
+	return out
+}
+
+// compareForwarded compares packets with what the vendor's forwarder made of the
+// same FIFO, where that was recorded. Its times have whole wraps of 2^27 µs which
+// depend on when it looked.
+func compareForwarded(t *testing.T, file string, packets []radio.RxPacket) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	var theirs []struct {
+		Tmst, Mid, Chan, RFCh, Stat, RSSI, RSSIS, FOff, Size int
+		Freq, LSNR                                           float64
+		Datr                                                 any
+		CodR, Data                                           string
+	}
+	if err != nil || json.Unmarshal(text, &theirs) != nil {
+		t.Fatal(err)
+	}
+	status := map[radio.CRCStatus]int{radio.CRCOK: 1, radio.CRCBad: -1, radio.CRCNone: 0}
+	for _, v := range theirs {
+		data, err := base64.StdEncoding.DecodeString(v.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(packets, func(p radio.RxPacket) bool { return bytes.Equal(p.Payload, data) })
+		if i < 0 {
+			t.Errorf("the vendor has a packet %x", data)
+			continue
+		}
+		p := packets[i]
+		rate := fmt.Sprint(v.Datr)
+		if p.DataRate.Modulation == radio.FSK {
+			rate, v.CodR = fmt.Sprintf("FSK%v", v.Datr), p.Coding.String()
+		}
+		same := v.Chan == int(p.IFChannel) && v.RFCh == int(p.RadioChain) && v.Stat == status[p.CRC] && rate == p.DataRate.String() &&
+			v.CodR == p.Coding.String() && math.Abs(v.Freq*1e6-float64(p.Frequency)) < 1 && math.Abs(float64(v.RSSI)-p.RSSI.Float()) <= 0.51
+		if p.DataRate.Modulation == radio.LoRa {
+			same = same && math.Abs(v.LSNR-p.SNR.Float()) < 0.051 && math.Abs(float64(v.RSSIS)-p.SignalRSSI.Float()) <= 0.51 && v.FOff == -int(p.Offset)
+		}
+		if !same || (int64(p.Tick)-int64(v.Tmst))%(1<<27) != 0 {
+			t.Errorf("%+v (tick %d), the vendor's is %+v", p, p.Tick, v)
+		}
 	}
 }

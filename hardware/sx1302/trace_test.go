@@ -89,7 +89,7 @@ func makeFake(t testing.TB, conf []byte) (*Concentrator, *fakeChip) {
 		chip.agcVersion, chip.calImage = versionAGC125x, fw.Cal
 	}
 	c, err := New(Options{
-		SPI: chip, SX1261: &fakeSX1261{chip: chip}, I2C: &fakeI2C{sensor: 0x39}, Config: g.Config, Firmware: fw, Clock: clock,
+		SPI: chip, SX1261: &fakeSX1261{chip: chip}, I2C: &fakeI2C{}, Config: g.Config, Firmware: fw, Clock: clock,
 		Pins: Pins{Reset: chip},
 	})
 	if err != nil {
