@@ -108,6 +108,7 @@ type Concentrator struct {
 	scanning bool // the SX1261 belongs to Spectrum
 
 	receiving atomic.Int32 // calls of Receive under way
+	wanted    atomic.Int32 // packets that wait to be programmed
 
 	mu    sync.Mutex // guards what follows, never across I/O
 	now   calc.Cycles

@@ -90,12 +90,13 @@ func (c *Concentrator) fetch(ctx context.Context) ([]radio.RxPacket, error) {
 	} else if err := c.drain(ctx, n); err != nil {
 		return nil, err
 	}
-	if !now.Before(c.due) || n > 0 && c.cfg.Fine != FineOff {
+	idle := c.wanted.Load() == 0 // else what is due can wait for the next poll
+	if idle && !now.Before(c.due) || n > 0 && c.cfg.Fine != FineOff {
 		if err := c.housekeep(ctx, now); err != nil {
 			return nil, err
 		}
 	}
-	if !now.Before(c.watch.due) {
+	if idle && !now.Before(c.watch.due) {
 		c.watch.due = now.Add(WatchEvery)
 		if err := c.look(ctx); err != nil {
 			return nil, err
@@ -131,15 +132,19 @@ func (c *Concentrator) fifoBytes(ctx context.Context, now time.Time) (int, error
 	return n, nil
 }
 
-// drain appends n bytes of the FIFO to what was carried over.
+// drain appends n bytes of the FIFO to what was carried over, fewer when a packet
+// waits to be programmed: the next fetch takes the others.
 func (c *Concentrator) drain(ctx context.Context, n int) error {
 	r := &c.rx
 	r.idle = false
-	k := len(r.buf)
-	r.buf = r.buf[:k+n]
-	if err := c.link.readFIFO(ctx, r.buf[k:]); err != nil {
-		r.buf = r.buf[:k]
-		return err
+	for first := true; n > 0 && (first || c.wanted.Load() == 0); first = false {
+		part, k := min(n, c.t.burst()), len(r.buf)
+		r.buf = r.buf[:k+part]
+		if err := c.link.readFIFO(ctx, r.buf[k:]); err != nil {
+			r.buf = r.buf[:k]
+			return err
+		}
+		n -= part
 	}
 	return nil
 }

@@ -250,6 +250,8 @@ func (c *Concentrator) withTurn(ctx context.Context, do func() error) error {
 // is the outcome and the chain is free again.
 func (c *Concentrator) arm(ctx context.Context, o order) (res radio.TxResult, done bool, err error) {
 	chain := int(o.p.RadioChain)
+	c.wanted.Add(1) // a fetch that is under way makes it short
+	defer c.wanted.Add(-1)
 	err = c.withTurn(ctx, func() error {
 		now := c.clock.Now()
 		switch t := &c.tx[chain]; {
