@@ -1,6 +1,6 @@
 // Package txqueue is the just-in-time transmit queue of one RF chain. A
 // concentrator holds a single programmed packet per chain, so packets wait here
-// and are handed to the radio some tens of milliseconds before they are due.
+// and are handed to the radio [Config.Ahead] of time, 100 ms, if the chain is free.
 //
 // A [Queue] is a pure step machine on the concentrator's 64-bit ticks: [Queue.Push]
 // accepts a packet or says why not, [Queue.Next] says what to do now and when to
@@ -9,6 +9,18 @@
 //
 // The one promise: every [ID] that Push returned appears in exactly one [Report],
 // with the radio's result or with the reason why there is none.
+//
+// Handing over early is for hosts that stand still now and then; the rules do not
+// know about it. Until [Config.Lead] before its start, 40 ms, a packet in the radio
+// is still an entry of the queue: an earlier packet goes first, a beacon evicts it, a
+// timed packet moves one without a time. Then the Step asks for its abort, and after
+// Done with [radio.TxFailed] the first entry is programmed, and the other one again
+// when its turn comes. Only two answers differ from those of a queue that hands over
+// 40 ms ahead. A packet that would have to go first and starts within Start + Margin +
+// Bus + Recall, 14.5 ms, is too late, because the radio cannot give back the other one
+// in time; with the vendor's MinLead it would be in any case. And when the radio does not
+// give it back, it is sent if it is sent, and what should have gone first is missed,
+// each with its report.
 //
 // Margins are those of Semtech's packet forwarder (section e.4 of the SX1302
 // specification, section 3 of the routing specification), so that a network
