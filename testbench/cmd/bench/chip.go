@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"heliograph/firmware/radiohw"
+	"heliograph/hardware/sx1302/calc"
 	"heliograph/radio"
 	"heliograph/radio/airtime"
 	"heliograph/testbench/board"
@@ -62,7 +63,11 @@ func runChip(ctx context.Context, args []string, stdout io.Writer) error {
 		defer mu.Unlock()
 		fmt.Fprintf(stdout, format+"\n", args...)
 	}
-	c := chip.New(chip.Config{Model: model, EUI: opt.EUI, Bridge: opt.Bridge, Log: func(s string) { say("chip: %s", s) }})
+	warm := calc.CoreCell() // what most configurations compensate for
+	c := chip.New(chip.Config{
+		Model: model, EUI: opt.EUI, Bridge: opt.Bridge, TempCoeffs: [5]float64{warm.A, warm.B, warm.C, warm.D, warm.E},
+		Log: func(s string) { say("chip: %s", s) },
+	})
 	c.OnTransmit(func(s chip.Transmission) func() {
 		say("transmits %s %s %s %x", s.Packet.Frequency, s.Packet.DataRate, s.Packet.Power, s.Packet.Payload)
 		return func() { say("the packet was cut short by the host") }

@@ -82,8 +82,18 @@ func TestChipOnTerminal(t *testing.T) {
 	if err := json.Unmarshal([]byte(call("probe", "--json")), &p); err != nil || !p.Works || p.EUI != "0000000000000102" {
 		t.Errorf("probe: %+v, %v", p, err)
 	}
-	if got := call("listen", "--conf", conf, "--count", "3"); strings.Count(got, "crc ok") != 3 {
+	got := call("listen", "--conf", conf, "--count", "3", "--json")
+	if strings.Count(got, "\n") != 3 {
 		t.Errorf("listen: %s", got)
+	}
+	for line := range strings.Lines(got) {
+		// The device is at -97 dBm, the chip counts in steps of 1 dB.
+		var p struct {
+			RSSI float64 `json:"rssi_dbm"`
+		}
+		if err := json.Unmarshal([]byte(line), &p); err != nil || p.RSSI < -97.51 || p.RSSI > -96.49 {
+			t.Errorf("listen: level %v, %v: %s", p.RSSI, err, line)
+		}
 	}
 	if got := call("spectrum", "--conf", conf, "--scans", "100"); strings.Count(got, "median -120.0 dBm") != 8 {
 		t.Errorf("spectrum: %s", got)
