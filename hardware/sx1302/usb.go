@@ -37,7 +37,7 @@ const (
 
 const (
 	bridgeTimeout = time.Second            // of a command, and of its answer
-	bridgeGrace   = 100 * time.Millisecond // for an answer whose caller has left
+	bridgeGrace   = 100 * time.Millisecond // at most, for an answer whose caller has left; at least half of it
 	drainTime     = 20 * time.Millisecond
 )
 
@@ -161,7 +161,8 @@ func (b *bridge) command(ctx context.Context, cmd byte, payload []byte) ([]byte,
 }
 
 // exchange writes b.out and reads the answer. Ctx's end does not tear it: an answer
-// that comes within bridgeGrace is still the result, and a later one is owed.
+// that comes within half of bridgeGrace is still the result, and one that is later
+// than bridgeGrace is owed.
 func (b *bridge) exchange(ctx context.Context, cmd byte) ([]byte, error) {
 	if b.next.owed {
 		if _, err := b.take(ctx); err != nil {
@@ -182,10 +183,6 @@ func (b *bridge) exchange(ctx context.Context, cmd byte) ([]byte, error) {
 // take reads what is missing of the awaited answer and returns its payload.
 func (b *bridge) take(ctx context.Context) ([]byte, error) {
 	w := &b.next
-	if err := b.port.SetReadDeadline(w.until); err != nil {
-		return nil, b.fail(fault(FaultBridge, err, "deadline"))
-	}
-	defer b.hurryOn(ctx)()
 	if err := b.fill(ctx, bridgeHeader); err != nil {
 		return nil, err
 	}
@@ -205,45 +202,36 @@ func (b *bridge) take(ctx context.Context) ([]byte, error) {
 	return b.in[bridgeHeader:end], nil
 }
 
-// fill reads until n bytes of the awaited answer are there.
+// fill reads until n bytes of the awaited answer are there. Ctx cannot wake a Read,
+// and whatever could would have to be set up for each message; so a Read is patient
+// for a moment only, and then ctx is asked.
 func (b *bridge) fill(ctx context.Context, n int) error {
 	for w := &b.next; w.got < n; {
+		left := ctx.Err() != nil // what follows is the grace then
+		soon := time.Now().Add(bridgeGrace / 2)
+		if soon.After(w.until) {
+			soon = w.until
+		}
+		if err := b.port.SetReadDeadline(soon); err != nil {
+			return b.fail(fault(FaultBridge, err, "deadline"))
+		}
 		k, err := b.port.Read(b.in[w.got:n])
-		if w.got += k; err != nil && w.got < n {
+		w.got += k
+		switch late := errors.Is(err, os.ErrDeadlineExceeded); {
+		case err == nil || w.got >= n || late && !left && soon.Before(w.until):
+		case late && left && soon.Before(w.until):
+			w.owed = true
+			return ctx.Err()
+		default:
 			return b.broken(ctx, err)
 		}
 	}
 	return nil
 }
 
-// hurryOn leaves a Read no more than bridgeGrace once ctx has ended, until the
-// returned function is called.
-func (b *bridge) hurryOn(ctx context.Context) func() {
-	if ctx.Done() == nil {
-		return func() {}
-	}
-	port, until, woken := b.port, b.next.until, make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(woken)
-		if soon := time.Now().Add(bridgeGrace); soon.Before(until) {
-			_ = port.SetReadDeadline(soon)
-		}
-	})
-	return func() {
-		if !stop() {
-			<-woken // or it would hit the next exchange
-		}
-	}
-}
-
-// broken turns a failed read into a fault, or into ctx's error when only the
-// patience with an answer has ended: then that is owed. A fault puts the stream out
-// of step.
+// broken turns a failed read into a fault, since it puts the stream out of step, or
+// into ctx's error when the caller has left anyway.
 func (b *bridge) broken(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(b.next.until) {
-		b.next.owed = true
-		return ctx.Err()
-	}
 	e := b.fail(fault(FaultBridge, err, "no whole answer to command %#02x", b.next.cmd))
 	if ctx.Err() != nil {
 		return ctx.Err()
