@@ -113,16 +113,16 @@ type Chip struct {
 	powered bool
 	inReset bool
 
-	reg  [addressSpace]byte
-	agc  agc
-	arb  arb
-	fe   [2]frontEnd
-	lbt  sx1261
-	tx   [2]transmitter
-	fifo fifo
-	busy []span // packets that occupy demodulators
+	reg      [addressSpace]byte
+	agc      agc
+	arb      arb
+	fe       [2]frontEnd
+	lbt      sx1261
+	tx       [2]transmitter
+	fifo     fifo
+	busy     []span     // packets that occupy demodulators
+	decoding []decoding // in the order in which they get into the FIFO
 
-	life    int       // counts resets
 	started time.Time // when the counter had the value CounterAt
 	freeze  uint32    // its value when it ceased to run forwards
 	frozen  time.Time
@@ -182,7 +182,7 @@ func (c *Chip) reset() {
 	c.reg[regVersion] = c.cfg.Model.version()
 	c.agc, c.arb = agc{}, arb{}
 	c.fifo = fifo{}
-	c.busy = nil
+	c.busy, c.decoding = nil, nil
 	for i := range c.tx {
 		c.tx[i].abandon()
 	}
@@ -190,7 +190,6 @@ func (c *Chip) reset() {
 		c.fe[i].reset()
 	}
 	c.started = c.now
-	c.life++
 	c.pps, c.ppsFrom = 0, c.now
 }
 

@@ -2,6 +2,7 @@ package chip
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"heliograph/radio"
@@ -44,10 +45,15 @@ func (c *Chip) Receive(r Reception) Loss {
 	c.lock()
 	defer c.unlock()
 	loss := c.receive(r)
+	c.tell(loss)
+	return loss
+}
+
+// tell has the observer told of a loss, if it is one.
+func (c *Chip) tell(loss Loss) {
 	if loss != "" && c.cfg.Hear != nil {
 		c.later = append(c.later, func() { c.cfg.Hear(loss) })
 	}
-	return loss
 }
 
 func (c *Chip) receive(r Reception) Loss {
@@ -69,22 +75,48 @@ func (c *Chip) receive(r Reception) Loss {
 		return LossDemodulator
 	}
 	p := c.packetOf(ch, modem, r)
-	ahead := p.timestamp - c.count(c.now)
-	if int32(ahead) <= 0 {
-		return c.deliver(p)
+	due := c.now
+	if ahead := p.timestamp - c.count(c.now); int32(ahead) > 0 {
+		due = c.when(c.now, ahead)
 	}
-	life := c.life
-	c.cfg.Clock.AfterFunc(c.when(c.now, ahead).Sub(c.now), func() {
+	at, _ := slices.BinarySearchFunc(c.decoding, due, func(d decoding, due time.Time) int {
+		if d.due.After(due) {
+			return 1
+		}
+		return -1 // behind those that are due at the same time
+	})
+	c.decoding = slices.Insert(c.decoding, at, decoding{due: due, packet: p})
+	if !due.After(c.now) {
+		return c.decode(c.now)
+	}
+	c.cfg.Clock.AfterFunc(due.Sub(c.now), func() {
 		c.lock()
 		defer c.unlock()
-		if c.life != life || c.dead() {
-			return // it was reset meanwhile
+		until := due // the clock may have slowed down meanwhile
+		if c.now.After(due) {
+			until = c.now
 		}
-		if loss := c.deliver(p); loss != "" && c.cfg.Hear != nil {
-			c.later = append(c.later, func() { c.cfg.Hear(loss) })
-		}
+		c.tell(c.decode(until))
 	})
 	return ""
+}
+
+// decoding is a packet that has ended and is not in the FIFO yet.
+type decoding struct {
+	due    time.Time
+	packet fifoPacket
+}
+
+// decode delivers the packets that are due, in their order, whichever timer of the
+// host's is late. It returns what became of the last one, and tells of the others.
+func (c *Chip) decode(until time.Time) (loss Loss) {
+	for len(c.decoding) > 0 && !c.decoding[0].due.After(until) {
+		p := c.decoding[0].packet
+		c.decoding = slices.Delete(c.decoding, 0, 1)
+		c.tell(loss)
+		loss = c.deliver(p)
+	}
+	return loss
 }
 
 // deliver puts a packet into the FIFO.

@@ -1,6 +1,7 @@
 package chip
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"testing"
@@ -349,5 +350,61 @@ func TestFineTime(t *testing.T) {
 		if math.Abs(got-want) > 5 {
 			t.Errorf("SF%d: fine time %.1f ns, want %.1f", dr.SF, got, want)
 		}
+	}
+}
+
+// lateClock calls what is due when its test says so, the last first, as a busy
+// machine may.
+type lateClock struct {
+	*ManualClock
+	late  bool
+	calls []func()
+}
+
+func (c *lateClock) AfterFunc(d time.Duration, f func()) Timer {
+	if !c.late {
+		return c.ManualClock.AfterFunc(d, f)
+	}
+	return c.ManualClock.AfterFunc(d, func() { c.calls = append(c.calls, f) })
+}
+
+func (c *lateClock) catchUp() {
+	for len(c.calls) > 0 {
+		last := len(c.calls) - 1
+		f := c.calls[last]
+		c.calls = c.calls[:last]
+		f()
+	}
+}
+
+// TestPacketsKeepTheirOrder: packets are in the FIFO in the order in which they were
+// decoded, also when the simulation's timers are late.
+func TestPacketsKeepTheirOrder(t *testing.T) {
+	clock := &lateClock{ManualClock: NewManualClock(time.Time{})}
+	h := started(t, spi1250, clock.ManualClock, func(c *Config) { c.Clock = clock })
+	clock.Advance(time.Second)
+	clock.late = true
+	put := func(sf radio.SpreadingFactor, n byte) {
+		t.Helper()
+		if loss := h.c.Receive(Reception{
+			Packet: radio.RxPacket{Payload: []byte{n, n, n}, Frequency: 868_100_000, DataRate: radio.LoRaRate(sf, 125*radio.KHz), CRC: radio.CRCOK, RSSI: -9000},
+			Start:  clock.Now().Add(-900 * time.Millisecond), End: clock.Now(),
+		}); loss != "" {
+			t.Fatal(loss)
+		}
+		clock.Advance(time.Microsecond)
+	}
+	put(12, 4) // takes longest to decode
+	put(7, 1)
+	put(7, 2)
+	put(7, 3)
+	clock.Advance(100 * time.Millisecond)
+	clock.catchUp()
+	var got []byte
+	for b := h.fetch(); len(b) > 9; b = b[26:] {
+		got = append(got, b[9])
+	}
+	if !bytes.Equal(got, []byte{1, 2, 3, 4}) {
+		t.Errorf("packets % x", got)
 	}
 }
