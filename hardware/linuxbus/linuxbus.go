@@ -19,6 +19,8 @@ import (
 	"syscall"
 
 	"periph.io/x/conn/v3/driver/driverreg"
+
+	"heliograph/hardware/bus"
 )
 
 // kind is what the hints about a sort of device need.
@@ -40,7 +42,7 @@ func (k kind) open(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && info.Mode()&fs.ModeCharDevice == 0 {
-		err = fmt.Errorf("linuxbus: %s is no %s device: check the name", path, k.name)
+		err = bus.WithRemedy(fmt.Errorf("linuxbus: %s is no %s device: check the name", path, k.name))
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -60,16 +62,19 @@ func (k kind) own(path string) (*os.File, error) {
 	return f, nil
 }
 
+// explain names the device, and what to do where that is known.
 func (k kind) explain(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("linuxbus: no %s device %s: %s: %w", k.name, path, k.enable, err)
+		err = fmt.Errorf("linuxbus: no %s device %s: %s: %w", k.name, path, k.enable, err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("linuxbus: %s device %s may not be used: add the user to group %s: %w", k.name, path, k.group, err)
+		err = fmt.Errorf("linuxbus: %s device %s may not be used: add the user to group %s: %w", k.name, path, k.group, err)
 	case errors.Is(err, syscall.EBUSY):
-		return fmt.Errorf("linuxbus: %s device %s is in use by another program: stop hotspotd first, or what fuser -v %s shows: %w", k.name, path, path, err)
+		err = fmt.Errorf("linuxbus: %s device %s is in use by another program: stop hotspotd first, or what fuser -v %s shows: %w", k.name, path, path, err)
+	default:
+		return fmt.Errorf("linuxbus: open %s: %w", path, err)
 	}
-	return fmt.Errorf("linuxbus: open %s: %w", path, err)
+	return bus.WithRemedy(err)
 }
 
 // kernelName is the name that the kernel gave to a device, and periph knows it by, for a

@@ -39,10 +39,10 @@ func TestMissingDevices(t *testing.T) {
 		"i2c":    {func(p string) error { _, err := OpenI2C(p); return err }, "dtparam=i2c_arm=on"},
 		"serial": {func(p string) error { _, err := OpenSerial(p, 115200); return err }, "plugged in"},
 	} {
-		if err := c.open(absent); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), c.hint) || !strings.Contains(err.Error(), absent) {
+		if err := c.open(absent); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), c.hint) || !strings.Contains(err.Error(), absent) || !bus.HasRemedy(err) {
 			t.Errorf("%s: absent: %v", name, err)
 		}
-		if err := c.open(file); err == nil || !strings.Contains(err.Error(), "check the name") {
+		if err := c.open(file); err == nil || !strings.Contains(err.Error(), "check the name") || !bus.HasRemedy(err) {
 			t.Errorf("%s: a file: %v", name, err)
 		}
 	}
@@ -246,7 +246,7 @@ func TestOneUser(t *testing.T) {
 		"by link": func() error { _, err := OpenSerial(link, 115200); return err },
 		"spi":     func() error { _, err := OpenSPI(path, 2_000_000); return err }, // the same rule, before it finds that this is none
 	} {
-		if err := open(); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "stop hotspotd first") {
+		if err := open(); !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "stop hotspotd first") || !bus.HasRemedy(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

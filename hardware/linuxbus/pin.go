@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"periph.io/x/host/v3/gpioioctl"
+
+	"heliograph/hardware/bus"
 )
 
 // Pin is a GPIO line used as an output, through the kernel's character device. It
@@ -116,7 +118,7 @@ func (p *Pin) Set(ctx context.Context, high bool) error {
 	err := p.request(high)
 	switch {
 	case errors.Is(err, syscall.EBUSY):
-		return fmt.Errorf("linuxbus: GPIO line %s is in use, as gpioinfo shows: stop hotspotd first, or what else drives it: %w", p.name, err)
+		return bus.WithRemedy(fmt.Errorf("linuxbus: GPIO line %s is in use, as gpioinfo shows: stop hotspotd first, or what else drives it: %w", p.name, err))
 	case err != nil:
 		return fmt.Errorf("linuxbus: GPIO line %s: %w", p.name, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"heliograph/hardware/bus"
 	"heliograph/hardware/sx1302/calc"
 	"heliograph/radio"
 )
@@ -193,5 +194,35 @@ func TestFaultNames(t *testing.T) {
 	inner := errors.New("inner")
 	if err := fault(FaultBus, inner, "detail"); !errors.Is(err, inner) {
 		t.Errorf("%v hides its cause", err)
+	}
+}
+
+// TestOneRemedy: what the wire says about itself is the remedy, and nothing is added
+// to it that has nothing to do with it.
+func TestOneRemedy(t *testing.T) {
+	busy := errors.New("ttyACM0 is in use: stop hotspotd first")
+	g, err := ParseGlobalConf(setConf(t, "usb_sx1250_eu868"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		cause error
+		want  string
+	}{
+		{bus.WithRemedy(busy), "sx1302: transfer failed: open: ttyACM0 is in use: stop hotspotd first"},
+		{errors.Join(bus.WithRemedy(busy), nil), "sx1302: transfer failed: open: ttyACM0 is in use: stop hotspotd first"},
+		{errors.New("no luck"), "sx1302: transfer failed: open: no luck: " + FaultBus.info().remedy},
+	} {
+		c, err := New(Options{
+			USB:    func(context.Context) (bus.Serial, error) { return nil, tt.cause },
+			Config: g.Config, Firmware: syntheticFirmware(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Start(t.Context())
+		if f, _ := FaultOf(err); f != FaultBus || !errors.Is(err, tt.cause) || err.Error() != tt.want {
+			t.Errorf("%v\nwant %s", err, tt.want)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"heliograph/hardware/bus"
 )
 
 // Fault names what is wrong with a concentrator, so that callers can count faults
@@ -100,7 +102,8 @@ func (f Fault) String() string {
 // Restart says whether resetting and configuring the chip again may help.
 func (f Fault) Restart() bool { return f.info().restart }
 
-// Error is a fault with what was seen of it. Its text names cause and remedy.
+// Error is a fault with what was seen of it. Its text names cause and remedy: the
+// fault's, unless the cause brings one that knows better ([bus.WithRemedy]).
 type Error struct {
 	Fault  Fault
 	Detail string
@@ -115,6 +118,9 @@ func (e *Error) Error() string {
 	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
+	}
+	if bus.HasRemedy(e.Err) {
+		return s
 	}
 	return s + ": " + i.remedy
 }
