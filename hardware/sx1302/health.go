@@ -117,3 +117,12 @@ func (c *Concentrator) look(ctx context.Context) error {
 	}
 	return nil
 }
+
+// blame finds what is behind a reading that cannot be: a chip that has gone, or was
+// reset behind the driver's back, explains more than one register of it does.
+func (c *Concentrator) blame(ctx context.Context, err error) error {
+	if cause := c.look(ctx); cause != nil {
+		return cause
+	}
+	return err
+}

@@ -124,7 +124,7 @@ func (c *Concentrator) fifoBytes(ctx context.Context, now time.Time) (int, error
 	c.noteStarts(starts)
 	n := int(binary.BigEndian.Uint16(l.frames[count].r[readStart:])) & 0x1FFF
 	if n > fifoSize {
-		return 0, fault(FaultFIFO, nil, "%d bytes in a FIFO of %d", n, fifoSize)
+		return 0, c.blame(ctx, fault(FaultFIFO, nil, "%d bytes in a FIFO of %d", n, fifoSize))
 	}
 	if n == fifoSize {
 		c.note(func(s *Stats) { s.Overflow++ })
@@ -387,7 +387,7 @@ func (c *Concentrator) readCounter(ctx context.Context) error {
 		c.mu.Unlock()
 		return nil
 	}
-	return fault(FaultCounter, last, "")
+	return c.blame(ctx, fault(FaultCounter, last, ""))
 }
 
 // Now is the present tick of the counter, carried on from its last reading (at

@@ -54,7 +54,7 @@ func faultCases() []faultCase {
 		{chip.USBShort, setUSB, "start", 0, start, 0},
 
 		{chip.AbsentLow, "", "run", sx1302.FaultNoChip, 3 * time.Second, 0},
-		{chip.AbsentHigh, "", "run", sx1302.FaultFIFO, 3 * time.Second, 0},
+		{chip.AbsentHigh, "", "run", sx1302.FaultNoChip, 3 * time.Second, 0},
 		{chip.HeldInReset, "", "run", sx1302.FaultNoChip, 3 * time.Second, 0},
 		{chip.BusError, "", "run", sx1302.FaultBus, 3 * time.Second, 0},
 		{chip.RunParity, "", "run", sx1302.FaultParity, 3 * time.Second, 0},

@@ -38,7 +38,8 @@ type Case struct {
 
 // Detection times, on the chip's clock. What a start reveals shows within the start
 // (2.3 s) and the second that a microcontroller may take. At run time the driver
-// looks every [sx1302.WatchEvery], 2 s; a stall is believed at the second look.
+// looks every [sx1302.WatchEvery], 2 s, and at once when a reading cannot be, as one of
+// the counter, each second; a stall is believed at the second look.
 const (
 	atOnce    = 1500 * time.Millisecond
 	atStart   = 5 * time.Second
