@@ -56,7 +56,7 @@ type radioConfig struct {
 	SX1261    string `toml:"sx1261_device" help:"spidev of the SX1261; empty: none"`
 	SX1261Pin string `toml:"sx1261_reset_pin" help:"GPIO line of the SX1261's reset; empty: none"`
 	DACPin    string `toml:"dac_reset_pin" help:"GPIO line of the AD5338R's reset on full-duplex boards; empty: none"`
-	I2C       string `toml:"i2c" help:"I2C bus of an SPI concentrator's temperature sensor; empty: none"`
+	I2C       string `toml:"i2c" help:"I2C bus of an SPI concentrator's temperature sensor and, on full-duplex boards, which need it, of the amplifier's bias DAC; empty: none"`
 	SPIHz     int64  `toml:"spi_hz" help:"clock of an SPI concentrator's bus, 100000 to 10000000; lower it when bytes are damaged on the way"`
 	PPS       bool   `toml:"pps" help:"a GNSS receiver drives the concentrator's pulse input: its loss is a problem"`
 	GNSS      string `toml:"gnss" help:"tty of the GNSS receiver whose pulse drives the concentrator, as in /dev/ttyAMA0; empty: none"`
