@@ -6,7 +6,7 @@
 // The life of epoch e:
 //
 //  1. While e-1 runs (at start-up: at once for the current one), a random secret
-//     is stored, and then a memo with its hash is asked for on chain.
+//     is journaled and stored, and then a memo with its hash is asked for on chain.
 //  2. When that memo is final and a later block is final too, the epoch's
 //     opening, with the hash of that block, is journaled. Secret and blockhash
 //     give the seed, the seed gives the challenges. Only challenges count that are
@@ -15,6 +15,9 @@
 //  4. At the epoch's end plus grace the journal is cut. What lies before the cut
 //     is judged; verdicts, rows and the root are stored; the ledger is posted; the
 //     list of payouts is frozen, which also reveals the secret.
+//
+// The state database can be lost: the journal keeps secrets and terms beside the
+// evidence, and all that follows from them is computed again. See [Manager.CheckPolicies].
 //
 // Without a chain the oracle goes on taking reports; epochs that were opened are
 // cut and judged and wait for payment, others are not opened.

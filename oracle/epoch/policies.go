@@ -40,6 +40,9 @@ func (m *Manager) CheckPolicies(ctx context.Context) error {
 	if m.policiesChecked {
 		return nil
 	}
+	if err := m.recall(ctx); err != nil {
+		return err
+	}
 	signed := !m.cfg.Policies.Key().IsZero()
 	err := m.cfg.KV.View(ctx, func(tx store.Tx) error {
 		var bad error

@@ -11,15 +11,22 @@ import (
 )
 
 // secret returns the epoch's secret and draws it first if there is none. It is
-// on disk before anybody sees its hash.
+// in the journal and in the state database before anybody sees its hash.
 func (m *Manager) secret(ctx context.Context, e poc.Epoch) (s poc.Secret, err error) {
 	found, err := m.storedSecret(ctx, e, &s)
 	if err != nil || found {
 		return s, err
 	}
+	if _, opened := m.cfg.Journal.Opening(e); opened {
+		return s, fmt.Errorf("epoch: epoch %d was opened with a secret that neither the state database nor the journal has: restore state.db from the backup, or its secret from the epoch's bundle (oraclectl settle rebuild)", e)
+	}
 	var fresh poc.Secret
 	if _, err := io.ReadFull(m.cfg.Rand, fresh[:]); err != nil {
 		return s, fmt.Errorf("epoch: draw a secret: %w", err)
+	}
+	hidden := Hash(fresh)
+	if err := m.keep(ctx, e, kept{Secret: &hidden}); err != nil {
+		return s, err
 	}
 	err = m.cfg.KV.Update(ctx, func(tx store.Tx) error {
 		old, err := tx.Get(epochKey(secretPrefix, e))

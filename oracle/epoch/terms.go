@@ -147,24 +147,49 @@ type fixedTerms struct {
 }
 
 func (m *Manager) fixTerms(ctx context.Context, e poc.Epoch) error {
-	err := m.cfg.KV.Update(ctx, func(tx store.Tx) error {
-		var old fixedTerms
-		found, err := getJSON(tx, epochKey(termsPrefix, e), &old)
-		if err != nil || found {
-			return err
-		}
-		fixed := fixedTerms{Oracle: m.cfg.Key.ID(), PolicyKey: m.cfg.Policies.Key()}
-		if fixed.Terms, err = m.cfg.Terms.under(m.cfg.Policies, e); err != nil {
-			return err
-		}
-		for _, d := range m.cfg.Policies.Upto(e) {
-			fixed.Policies = append(fixed.Policies, d.ID())
-			if err := putJSON(tx, policyKey(d.ID()), d); err != nil {
+	fixed := fixedTerms{Oracle: m.cfg.Key.ID(), PolicyKey: m.cfg.Policies.Key()}
+	var err error
+	if fixed.Terms, err = m.cfg.Terms.under(m.cfg.Policies, e); err != nil {
+		return fmt.Errorf("epoch: terms of epoch %d: %w", e, err)
+	}
+	documents := m.cfg.Policies.Upto(e)
+	for _, d := range documents {
+		fixed.Policies = append(fixed.Policies, d.ID())
+	}
+	found := false
+	var fresh []policy.Signed // documents that were not kept before
+	err = m.cfg.KV.View(ctx, func(tx store.Tx) (err error) {
+		fresh = nil
+		for _, d := range documents {
+			var old policy.Signed
+			if known, err := getJSON(tx, policyKey(d.ID()), &old); err != nil {
 				return err
+			} else if !known {
+				fresh = append(fresh, d)
 			}
 		}
-		return putJSON(tx, epochKey(termsPrefix, e), fixed)
+		found, err = getJSON(tx, epochKey(termsPrefix, e), &fixedTerms{})
+		return err
 	})
+	if err == nil && found {
+		return nil
+	}
+	for i := 0; err == nil && i < len(fresh); i++ {
+		err = m.keep(ctx, e, kept{Policy: &fresh[i]})
+	}
+	if err == nil {
+		err = m.keep(ctx, e, kept{Terms: &fixed})
+	}
+	if err == nil {
+		err = m.cfg.KV.Update(ctx, func(tx store.Tx) error {
+			for _, d := range fresh {
+				if err := putJSON(tx, policyKey(d.ID()), d); err != nil {
+					return err
+				}
+			}
+			return putJSON(tx, epochKey(termsPrefix, e), fixed)
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("epoch: store the terms of epoch %d: %w", e, err)
 	}
@@ -176,7 +201,7 @@ func (m *Reader) terms(ctx context.Context, e poc.Epoch) (t fixedTerms, err erro
 		t = fixedTerms{}
 		found, err := getJSON(tx, epochKey(termsPrefix, e), &t)
 		if err == nil && !found {
-			err = fmt.Errorf("epoch %d has no stored terms: the state database belongs to another journal; restore both from one backup", e)
+			err = fmt.Errorf("epoch %d has no stored terms: the state database belongs to another journal; restore both from one backup, or take the terms from the epoch's bundle (oraclectl settle rebuild)", e)
 		}
 		return err
 	})

@@ -26,6 +26,7 @@ const (
 	TypeOpen    EntryType = 3 // an [Open]; control shard
 	TypeCut     EntryType = 4 // a [Cut]; control shard
 	TypeCarried EntryType = 5 // a [Carried]; in the shard of its packet report
+	TypeKept    EntryType = 6 // what else the epoch's driver needs, see [Journal.AppendKept]; control shard; never published as it is
 )
 
 // Entry is one frame of the journal.
@@ -70,7 +71,7 @@ func ParseEntry(b []byte) (Entry, error) {
 		Received: int64(binary.BigEndian.Uint64(b[6:])),
 		Data:     b[entryHeader:],
 	}
-	if e.Type < TypeReport || e.Type > TypeCarried || e.Received < 0 {
+	if e.Type < TypeReport || e.Type > TypeKept || e.Received < 0 {
 		return Entry{}, fmt.Errorf("%w: type %d", ErrEntry, e.Type)
 	}
 	return e, nil

@@ -43,6 +43,7 @@ type Journal struct {
 	begun   bool
 	cuts    []Cut // in the order of the log, epochs ascending
 	opens   map[poc.Epoch]Boundary
+	kept    map[poc.Epoch][]store.Offset // in the order of the log
 }
 
 // New reads the epoch boundaries in the control shard and gives the journal. It
@@ -54,6 +55,7 @@ func New(ctx context.Context, log store.Log) (*Journal, error) {
 		changed: make(chan struct{}),
 		pending: make(map[poc.Epoch]int),
 		opens:   make(map[poc.Epoch]Boundary),
+		kept:    make(map[poc.Epoch][]store.Offset),
 	}
 	err := j.Read(ctx, store.ControlShard, 0, log.End(store.ControlShard), func(p Position, e Entry) error {
 		switch e.Type {
@@ -69,6 +71,8 @@ func New(ctx context.Context, log store.Log) (*Journal, error) {
 				return err
 			}
 			j.noteCut(c)
+		case TypeKept:
+			j.kept[e.Epoch] = append(j.kept[e.Epoch], p.Offset)
 		}
 		return nil
 	})
@@ -99,8 +103,8 @@ func (j *Journal) noteCut(c Cut) {
 // [store.Log.Append]. When the context ends first, the entry may be there or
 // not; pass a context that does not end with the request of a hotspot.
 func (j *Journal) Append(ctx context.Context, s store.Shard, e Entry) (Position, error) {
-	if e.Type == TypeOpen || e.Type == TypeCut {
-		return Position{}, fmt.Errorf("journal: append: %w: boundaries have methods of their own", ErrEntry)
+	if e.Type == TypeOpen || e.Type == TypeCut || e.Type == TypeKept {
+		return Position{}, fmt.Errorf("journal: append: %w: boundaries and what is kept have methods of their own", ErrEntry)
 	}
 	frame, err := e.AppendBinary(make([]byte, 0, entryHeader+len(e.Data)))
 	if err != nil {
