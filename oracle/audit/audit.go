@@ -139,6 +139,7 @@ func (a *audit) result(res epoch.Result) {
 	a.compare("reports", fmt.Sprint(rec.Reports), fmt.Sprint(c.Reports), "reports were added or left out")
 	a.compare("verdicts", rec.Verdicts.String(), c.Verdicts.String(), "the rules give other verdicts")
 	a.compare("reward rows", fmt.Sprint(rec.Rows), fmt.Sprint(c.Rows), "other hotspots earned")
+	a.compare("payout root", rec.PayoutRoot.String(), c.PayoutRoot.String(), "wallets could claim other amounts than the list says")
 	a.compare("root", rec.Root.String(), c.Root.String(), "the rewards are not those that the verdicts give")
 	a.compare("list of payouts", rec.List.String(), c.List.String(), "wallets are paid other amounts")
 	a.compare("emission", fmt.Sprint(rec.Emission), fmt.Sprint(c.Emission), "another amount was created")
@@ -168,7 +169,7 @@ func (a *audit) chain(ctx context.Context, res epoch.Result) error {
 		slot                  uint64
 	}{
 		{what: "seed memo", signature: a.b.Memos.Seed, text: settle.SeedText(a.b.Epoch, a.b.Opening.Commitment), slot: a.b.Opening.CommitSlot},
-		{what: "commit memo", signature: a.b.Memos.Commit, text: settle.CommitText(a.b.Epoch, rec.Payouts, rec.Payable, rec.Root, rec.List)},
+		{what: "commit memo", signature: a.b.Memos.Commit, text: settle.CommitText(a.b.Epoch, rec.Payouts, rec.Payable, rec.Roots())},
 		{what: "close memo", signature: a.b.Memos.Close, text: closePrefix(a.b), prefix: true},
 	} {
 		if m.signature == "" {

@@ -54,7 +54,7 @@ func TestLies(t *testing.T) {
 		{"checkpoint forged", "checkpoint", func(_ *epochtest.World, b *epoch.Bundle, _ *audit.Options) { b.Claim.Checkpoint.Digest[0] ^= 1 }},
 		{"another list on chain", "commit memo", func(w *epochtest.World, b *epoch.Bundle, _ *audit.Options) {
 			l := w.Chain.Frozen[b.Epoch]
-			l.Root[0] ^= 1
+			l.Rewards[0] ^= 1
 			w.Chain.Frozen[b.Epoch] = l
 		}},
 		{"another seed on chain", "seed memo", func(w *epochtest.World, b *epoch.Bundle, _ *audit.Options) { w.Chain.Seeds[b.Epoch] = [32]byte{1} }},

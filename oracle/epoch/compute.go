@@ -11,6 +11,8 @@ import (
 	"heliograph/oracle/policy"
 	"heliograph/oracle/registry"
 	"heliograph/oracle/reward"
+	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/claim"
 	"heliograph/poc"
 )
 
@@ -23,7 +25,7 @@ type Result struct {
 	Beacons   []Beacon      // for people; not part of any hash
 	Reports   map[string]int
 	Rows      []reward.Row
-	Root      Hash
+	Root      Hash // over the rows
 	Emission  ledger.Amount
 	Remainder ledger.Amount
 	// Operations goes to Operator; both are zero when nobody is named, and then it
@@ -34,6 +36,7 @@ type Result struct {
 	// because it is below the threshold.
 	Owing      Owing
 	List       Hash
+	PayoutRoot Hash          // over the payouts: wallets can claim by it
 	CarriedIn  ledger.Amount // what the epoch before has carried over
 	Threshold  ledger.Amount
 	Policy     policy.Hash
@@ -97,7 +100,17 @@ func Compute(ctx context.Context, ev Evidence) (Result, error) {
 		return Result{}, err
 	}
 	res.List = ListHash(res.Owing.Payouts)
+	payoutRoot, err := claim.Root(res.Owing.Payouts)
+	if err != nil {
+		return Result{}, err
+	}
+	res.PayoutRoot = payoutRoot
 	return res, nil
+}
+
+// Roots are what the commit memo binds the epoch to.
+func (r Record) Roots() settle.Roots {
+	return settle.Roots{Payouts: r.PayoutRoot, List: r.List, Rewards: r.Root}
 }
 
 // scheduleHash is the SHA-256 over the challenges' ids.
@@ -129,7 +142,7 @@ func payouts(res Result) ([]reward.Payout, error) {
 // Record is the summary of a result, without state and checkpoint.
 func (r Result) Record() Record {
 	rec := Record{Epoch: r.Epoch, Rules: r.Rules, Reports: r.Reports, Reasons: make(map[string]int), Verdicts: r.Digest,
-		Root: r.Root, List: r.List, Registry: r.Registry, Seed: r.Seed, Challenges: r.Challenges, Schedule: r.Schedule, Emission: r.Emission, Remainder: r.Remainder, Rows: len(r.Rows), Payouts: len(r.Owing.Payouts),
+		Root: r.Root, PayoutRoot: r.PayoutRoot, List: r.List, Registry: r.Registry, Seed: r.Seed, Challenges: r.Challenges, Schedule: r.Schedule, Emission: r.Emission, Remainder: r.Remainder, Rows: len(r.Rows), Payouts: len(r.Owing.Payouts),
 		CarriedIn: r.CarriedIn, Carried: ListHash(r.Owing.Carried), Waiting: len(r.Owing.Carried), Threshold: r.Threshold, Policy: r.Policy, Evidence: r.Evidence}
 	for _, v := range r.Verdicts {
 		rec.Reasons[v.Reason.String()]++

@@ -34,7 +34,7 @@ func TestTwoEpochs(t *testing.T) {
 			t.Errorf("paid %d and remainder %d are not the emission %d", r.Payable, r.Remainder, r.Emission)
 		}
 		l := w.Chain.Frozen[r.Epoch]
-		if l.Root != r.Root || epoch.ListHash(l.Payouts) != r.List || l.Secret.Commitment(r.Epoch) != w.Chain.Seeds[r.Epoch] {
+		if l.Rewards != r.Root || epoch.ListHash(l.Payouts) != r.List || l.Secret.Commitment(r.Epoch) != w.Chain.Seeds[r.Epoch] {
 			t.Errorf("frozen list: %+v", l)
 		}
 		if err := r.Checkpoint.Verify(epochtest.Oracle().ID()); err != nil {

@@ -74,7 +74,7 @@ func (m *Manager) finish(ctx context.Context, e poc.Epoch) (waits, err error) {
 			return nil, err
 		}
 	}
-	list := settle.List{Epoch: e, Root: result.Root, ListHash: result.List, Payouts: result.Owing.Payouts, Secret: secret, Rules: result.Rules}
+	list := settle.List{Epoch: e, Rewards: result.Root, ListHash: result.List, Payouts: result.Owing.Payouts, Secret: secret, Rules: result.Rules}
 	if err := m.cfg.Settler.Freeze(ctx, list); err != nil {
 		return fmt.Errorf("epoch %d waits for the settler: %w", e, err), nil
 	}

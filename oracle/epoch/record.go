@@ -34,9 +34,10 @@ type Record struct {
 	Reports    map[string]int `json:"reports"`        // by kind
 	Reasons    map[string]int `json:"reasons"`        // verdicts by reason
 	Verdicts   Hash           `json:"verdicts"`
-	Root       Hash           `json:"root"`
-	List       Hash           `json:"list"`
-	Registry   Hash           `json:"registry"` // hash of the snapshot at the opening
+	Root       Hash           `json:"root"`        // over the rewards, by hotspot
+	PayoutRoot Hash           `json:"payout_root"` // over the list of payouts
+	List       Hash           `json:"list"`        // hash of the list of payouts
+	Registry   Hash           `json:"registry"`    // hash of the snapshot at the opening
 	Emission   ledger.Amount  `json:"emission"`
 	Remainder  ledger.Amount  `json:"remainder"`
 	Rows       int            `json:"rows"`

@@ -9,6 +9,7 @@ import (
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
+	"heliograph/oracle/settle/claim"
 	"heliograph/oracle/store"
 	"heliograph/oracle/store/mem"
 	"heliograph/poc"
@@ -102,11 +103,12 @@ func TestBadLists(t *testing.T) {
 		"amount zero":       {{Wallet: poc.Wallet{1}}},
 		"overflow":          {{Wallet: poc.Wallet{1}, Amount: ledger.MaxAmount}, {Wallet: poc.Wallet{2}, Amount: ledger.MaxAmount}},
 		"a wallet twice":    {{Wallet: poc.Wallet{1}, Amount: 1}, {Wallet: poc.Wallet{1}, Amount: 2}},
+		"not by wallet":     {{Wallet: poc.Wallet{2}, Amount: 1}, {Wallet: poc.Wallet{1}, Amount: 2}},
 		"changed afterward": payouts(3),
 	} {
 		b := newBench(t, 1)
 		b.freeze(9, payouts(2))
-		if err := b.s.Freeze(t.Context(), List{Epoch: 9, Payouts: list, Root: [32]byte{9}, Secret: poc.Secret{9}}); err == nil {
+		if err := b.s.Freeze(t.Context(), List{Epoch: 9, Payouts: list, Rewards: [32]byte{9}, Secret: poc.Secret{9}}); err == nil {
 			t.Errorf("%s: the list was frozen", name)
 		}
 	}
@@ -117,7 +119,7 @@ func TestCallsDoNotGrowWithTheEpoch(t *testing.T) {
 	b := newBench(t, 1)
 	var list []reward.Payout
 	for i := range 3000 {
-		list = append(list, reward.Payout{Wallet: poc.Wallet{byte(i), byte(i >> 8), 1}, Amount: 1})
+		list = append(list, reward.Payout{Wallet: poc.Wallet{byte(i >> 8), byte(i), 1}, Amount: 1})
 	}
 	b.freeze(1, list)
 	kv := &countKV{KV: b.kv}
@@ -185,11 +187,15 @@ func TestLostStore(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		l := List{Epoch: 1, Payouts: list, Root: [32]byte{1}, Secret: poc.Secret{9}}
+		l := List{Epoch: 1, Payouts: list, Rewards: [32]byte{1}, Secret: poc.Secret{9}}
 		if err := b.s.Rebuild(t.Context(), l, [32]byte{2}); !errors.Is(err, ErrConflict) {
 			t.Fatalf("another root: %v", err)
 		}
-		if err := b.s.Rebuild(t.Context(), l, l.Root); err != nil {
+		root, err := claim.Root(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.s.Rebuild(t.Context(), l, root); err != nil {
 			t.Fatal(err)
 		}
 		for range 300 {

@@ -8,6 +8,7 @@ import (
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
+	"heliograph/oracle/settle/claim"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 )
@@ -15,16 +16,26 @@ import (
 // List is an epoch's frozen list of payouts.
 type List struct {
 	Epoch    poc.Epoch
-	Root     [32]byte // Merkle root over the epoch's rewards
-	ListHash [32]byte // hash of the published list
-	Payouts  []reward.Payout
-	Secret   poc.Secret // revealed in the close memo
+	Rewards  [32]byte        // Merkle root over the epoch's rewards, by hotspot
+	ListHash [32]byte        // hash of the published list
+	Payouts  []reward.Payout // in the order of wallets, each once
+	Secret   poc.Secret      // revealed in the close memo
 	Rules    string
 }
 
-// CommitText is the memo that is final on chain before the first payout.
-func CommitText(e poc.Epoch, count int, total ledger.Amount, root, list [32]byte) string {
-	return fmt.Sprintf("hsr1 e=%d n=%d t=%d r=%s l=%s", e, count, total, hex.EncodeToString(root[:]), hex.EncodeToString(list[:]))
+// Roots are what a commit memo binds an epoch to.
+type Roots struct {
+	Payouts [32]byte // Merkle root over the list of payouts; see package claim
+	List    [32]byte // SHA-256 of the published list
+	Rewards [32]byte // Merkle root over what each hotspot earned
+}
+
+// CommitText is the memo that is final on chain before the first payout. The root of
+// the rewards is in it beside that of the payouts, because a hotspot's share cannot
+// be shown by what its owner is paid: owners have several hotspots, and sums of
+// earlier epochs are carried over.
+func CommitText(e poc.Epoch, count int, total ledger.Amount, r Roots) string {
+	return fmt.Sprintf("hsr1 e=%d n=%d t=%d r=%x l=%x w=%x", e, count, total, r.Payouts, r.List, r.Rewards)
 }
 
 // CloseText is the memo that ends an epoch and reveals its secret.
@@ -79,23 +90,19 @@ func (s *Settler) freeze(ctx context.Context, l List, amend func(*plan) error) e
 // plan checks a list and cuts it into batches.
 func (s *Settler) plan(l List) (p plan, err error) {
 	total := ledger.Amount(0)
-	seen := make(map[poc.Wallet]bool, len(l.Payouts))
-	for i, to := range l.Payouts {
+	for _, to := range l.Payouts {
 		if total, err = total.Add(to.Amount); err != nil {
 			return p, fmt.Errorf("settle: freeze epoch %d: %w", l.Epoch, err)
 		}
-		if to.Amount == 0 {
-			return p, fmt.Errorf("settle: freeze epoch %d: payout %d is zero", l.Epoch, i)
-		}
-		if seen[to.Wallet] {
-			return p, fmt.Errorf("settle: freeze epoch %d: payout %d names a wallet for the second time: add its amounts up", l.Epoch, i)
-		}
-		seen[to.Wallet] = true
+	}
+	root, err := claim.Root(l.Payouts)
+	if err != nil {
+		return p, fmt.Errorf("settle: freeze epoch %d: %w", l.Epoch, err)
 	}
 	p.epoch = Epoch{
-		Epoch: l.Epoch, State: Frozen, Root: l.Root, ListHash: l.ListHash, Total: total, Count: len(l.Payouts),
+		Epoch: l.Epoch, State: Frozen, Root: root, Rewards: l.Rewards, ListHash: l.ListHash, Total: total, Count: len(l.Payouts),
 		Identity: s.signer.Identity(), Rules: l.Rules, Secret: l.Secret,
-		Commit: Memo{Text: CommitText(l.Epoch, len(l.Payouts), total, l.Root, l.ListHash)},
+		Commit: Memo{Text: CommitText(l.Epoch, len(l.Payouts), total, Roots{Payouts: root, List: l.ListHash, Rewards: l.Rewards})},
 	}
 	for part := range slices.Chunk(l.Payouts, s.signer.MaxRecipients()) {
 		p.batches = append(p.batches, Batch{Epoch: l.Epoch, Index: uint32(len(p.batches)), Payouts: part})

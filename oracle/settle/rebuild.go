@@ -9,6 +9,7 @@ import (
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
+	"heliograph/oracle/settle/claim"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 )
@@ -16,16 +17,20 @@ import (
 // Rebuild plans an epoch again after the store was lost, from its published list
 // and from what the chain keeps: every batch that was paid before is recognized by
 // its marker's history and booked when its turn comes, and no batch is signed
-// before that was looked at. root is the one in the commit memo on chain; a list
-// with another root is [ErrConflict]. What the wallets are owed must be in the
+// before that was looked at. root is the payout root of the commit memo on chain; a
+// list with another root is [ErrConflict]. What the wallets are owed must be in the
 // ledger again, as for [Settler.Freeze].
 //
 // Recipients who were held and paid later are in batches behind the planned ones:
 // those are looked for here. The batch size must be the one of the first planning.
 func (s *Settler) Rebuild(ctx context.Context, l List, root [32]byte) error {
-	if l.Root != root {
+	got, err := claim.Root(l.Payouts)
+	if err != nil {
+		return fmt.Errorf("settle: rebuild epoch %d: %w", l.Epoch, err)
+	}
+	if got != root {
 		return fmt.Errorf("%w: the published list of epoch %d has root %s, the commit memo says %s: this is not the list that was committed to",
-			ErrConflict, l.Epoch, hex.EncodeToString(l.Root[:]), hex.EncodeToString(root[:]))
+			ErrConflict, l.Epoch, hex.EncodeToString(got[:]), hex.EncodeToString(root[:]))
 	}
 	return s.freeze(ctx, l, func(p *plan) error { return s.findLater(ctx, l, p) })
 }

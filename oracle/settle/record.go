@@ -36,7 +36,8 @@ type Memo struct {
 type Epoch struct {
 	Epoch    poc.Epoch     `json:"epoch"`
 	State    State         `json:"state"`
-	Root     [32]byte      `json:"root"`
+	Root     [32]byte      `json:"payout_root"`
+	Rewards  [32]byte      `json:"rewards_root"`
 	ListHash [32]byte      `json:"list_hash"`
 	Total    ledger.Amount `json:"total"`
 	Count    int           `json:"count"` // recipients

@@ -31,7 +31,7 @@ func (s *Settler) register(ctx context.Context, e Epoch) error {
 	if !ok || e.State == Settled || s.isRegistered(e) {
 		return nil
 	}
-	l := List{Epoch: e.Epoch, Root: e.Root, ListHash: e.ListHash, Rules: e.Rules, Payouts: make([]reward.Payout, 0, e.Count)}
+	l := List{Epoch: e.Epoch, Rewards: e.Rewards, ListHash: e.ListHash, Rules: e.Rules, Payouts: make([]reward.Payout, 0, e.Count)}
 	err := s.kv.View(ctx, func(tx store.Tx) error {
 		l.Payouts = l.Payouts[:0]
 		// Batches that pay held recipients later come after those of the plan, and

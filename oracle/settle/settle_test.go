@@ -2,6 +2,7 @@ package settle
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
+	"heliograph/oracle/settle/claim"
 	"heliograph/oracle/store"
 	"heliograph/oracle/store/mem"
 	"heliograph/poc"
@@ -54,7 +56,7 @@ func (b *bench) freeze(e poc.Epoch, list []reward.Payout) {
 			b.t.Fatal(err)
 		}
 	}
-	if err := b.s.Freeze(ctx, List{Epoch: e, Payouts: list, Root: [32]byte{byte(e)}, Secret: poc.Secret{9}}); err != nil {
+	if err := b.s.Freeze(ctx, List{Epoch: e, Payouts: list, Rewards: [32]byte{byte(e)}, Secret: poc.Secret{9}}); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -135,18 +137,28 @@ func TestSettlesEpochs(t *testing.T) {
 		t.Errorf("record = %+v, %v", rec, err)
 	}
 	text := strings.Join(b.chain.memos, "\n")
-	for _, want := range []string{"hsc1 e=4 c=07", "hsr1 e=1 n=10 t=1045 r=01", "hsx1 e=1 s=09", "hsr1 e=3 n=0 t=0"} {
+	for _, want := range []string{"hsc1 e=4 c=07", "hsr1 e=1 n=10 t=1045 r=" + hexRoot(t, payouts(10)) + " l=", " w=01", "hsx1 e=1 s=09", "hsr1 e=3 n=0 t=0"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no memo %q on chain:\n%s", want, text)
 		}
 	}
 }
 
+// hexRoot is the payout root of a list.
+func hexRoot(t *testing.T, list []reward.Payout) string {
+	t.Helper()
+	root, err := claim.Root(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(root[:])
+}
+
 func TestFreezeIsIdempotent(t *testing.T) {
 	b := newBench(t, 1)
 	b.freeze(1, payouts(5))
 	b.freeze(1, payouts(5))
-	err := b.s.Freeze(t.Context(), List{Epoch: 1, Payouts: payouts(4), Root: [32]byte{1}, Secret: poc.Secret{9}})
+	err := b.s.Freeze(t.Context(), List{Epoch: 1, Payouts: payouts(4), Rewards: [32]byte{1}, Secret: poc.Secret{9}})
 	if !errors.Is(err, ErrConflict) {
 		t.Errorf("another list: %v", err)
 	}

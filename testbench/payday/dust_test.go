@@ -23,7 +23,7 @@ import (
 func TestStrangersAtTheMarker(t *testing.T) {
 	b := newTestBench(t, 5)
 	ctx := t.Context()
-	l := settle.List{Epoch: 8, Root: [32]byte{8}, Secret: poc.Secret{1}}
+	l := settle.List{Epoch: 8, Rewards: [32]byte{8}, Secret: poc.Secret{1}}
 	for _, w := range b.wallets {
 		l.Payouts = append(l.Payouts, reward.Payout{Wallet: w, Amount: 5})
 	}

@@ -8,6 +8,7 @@ import (
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/ledger/ledgertest"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/claim"
 	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/oracle/store"
 	"heliograph/oracle/store/mem"
@@ -89,7 +90,11 @@ func (o *oracle) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := o.settler.Rebuild(ctx, o.list, o.list.Root); err != nil {
+	root, err := claim.Root(o.list.Payouts)
+	if err != nil {
+		return err
+	}
+	if err := o.settler.Rebuild(ctx, o.list, root); err != nil {
 		return err
 	}
 	o.begun = true

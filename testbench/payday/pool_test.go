@@ -82,7 +82,7 @@ func TestFinalNeedsTwo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := settle.List{Epoch: 3, Root: [32]byte{3}, Secret: poc.Secret{1}}
+	l := settle.List{Epoch: 3, Rewards: [32]byte{3}, Secret: poc.Secret{1}}
 	for _, w := range b.wallets {
 		l.Payouts = append(l.Payouts, reward.Payout{Wallet: w, Amount: 5})
 	}

@@ -1,11 +1,13 @@
 package payday
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
@@ -79,12 +81,15 @@ func (b *Bench) Run(ctx context.Context, seed uint64) (Result, error) {
 func (b *Bench) newList(rnd *rand.Rand) settle.List {
 	b.epoch++
 	l := settle.List{Epoch: b.epoch, Secret: poc.Secret{1}, Rules: "payday"}
-	binary.BigEndian.PutUint64(l.Root[:], rnd.Uint64())
+	binary.BigEndian.PutUint64(l.Rewards[:], rnd.Uint64())
 	for _, i := range rnd.Perm(len(b.wallets))[:1+rnd.IntN(len(b.wallets))] {
 		l.Payouts = append(l.Payouts, reward.Payout{Wallet: b.wallets[i], Amount: ledger.Amount(1 + rnd.IntN(1_000_000))})
 	}
+	slices.SortFunc(l.Payouts, byWallet)
 	return l
 }
+
+func byWallet(a, b reward.Payout) int { return bytes.Compare(a.Wallet[:], b.Wallet[:]) }
 
 type run struct {
 	bench   *Bench

@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/gagliardetto/solana-go"
@@ -58,6 +59,7 @@ func Scale(ctx context.Context, vm *solanavm.VM, recipients int, dir string, out
 	for i, w := range b.wallets {
 		l.Payouts = append(l.Payouts, reward.Payout{Wallet: w, Amount: ledger.Amount(1000 + i)})
 	}
+	slices.SortFunc(l.Payouts, byWallet)
 	if err := c.freeze(ctx, l); err != nil {
 		return p, err
 	}
@@ -178,7 +180,7 @@ func Plan(ctx context.Context, recipients int, dir string) (p Planned, err error
 	}
 	defer kv.Close()
 	s := settle.New(settle.Config{KV: kv, Signer: planner{}})
-	if err := s.Freeze(ctx, settle.List{Epoch: 1, Root: tree.Root(), ListHash: hash, Payouts: payouts}); err != nil {
+	if err := s.Freeze(ctx, settle.List{Epoch: 1, ListHash: hash, Payouts: payouts}); err != nil {
 		return p, err
 	}
 	lap(&p.Plan, &at)

@@ -1,10 +1,12 @@
 package payday
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -59,7 +61,10 @@ func New(ctx context.Context, cfg Config) (*Bench, error) {
 			return nil, fmt.Errorf("payday: make a key: %w", err)
 		}
 		wallets[i] = k.PublicKey()
-		b.wallets = append(b.wallets, poc.Wallet(wallets[i]))
+	}
+	slices.SortFunc(wallets, func(a, b solana.PublicKey) int { return bytes.Compare(a[:], b[:]) }) // as lists are
+	for _, w := range wallets {
+		b.wallets = append(b.wallets, poc.Wallet(w))
 	}
 	var err error
 	b.stage, err = solanavm.SetStage(ctx, solanavm.StageConfig{

@@ -34,7 +34,7 @@ func TestOraclectlApproves(t *testing.T) {
 	}
 	s := v.sender
 	s.Payer = v.hot
-	commit, err := s.Send(ctx, []solana.Instruction{memoIx(settle.CommitText(rec.Epoch, rec.Payouts, rec.Payable, rec.Root, rec.List))})
+	commit, err := s.Send(ctx, []solana.Instruction{memoIx(settle.CommitText(rec.Epoch, rec.Payouts, rec.Payable, rec.Roots()))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func TestOraclectlRebuilds(t *testing.T) {
 	}
 	first := settler(lost)
 	if err == nil {
-		err = first.Freeze(ctx, settle.List{Epoch: rec.Epoch, Root: res.Root, ListHash: res.List, Payouts: res.Owing.Payouts, Secret: b.Secret, Rules: res.Rules})
+		err = first.Freeze(ctx, settle.List{Epoch: rec.Epoch, Rewards: res.Root, ListHash: res.List, Payouts: res.Owing.Payouts, Secret: b.Secret, Rules: res.Rules})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -1,10 +1,12 @@
 package solanavm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,7 @@ func newWallets(t *testing.T, n int) (out []solana.PublicKey) {
 		}
 		out = append(out, k.PublicKey())
 	}
+	slices.SortFunc(out, func(a, b solana.PublicKey) int { return bytes.Compare(a[:], b[:]) }) // as lists are
 	return out
 }
 
@@ -83,7 +86,7 @@ func (p *payday) pay(t *testing.T, e poc.Epoch, to []solana.PublicKey) settle.Re
 			t.Fatal(err)
 		}
 	}
-	if err := p.settler.Freeze(ctx, settle.List{Epoch: e, Payouts: list, Root: [32]byte{1}, Secret: poc.Secret{2}}); err != nil {
+	if err := p.settler.Freeze(ctx, settle.List{Epoch: e, Payouts: list, Rewards: [32]byte{1}, Secret: poc.Secret{2}}); err != nil {
 		t.Fatal(err)
 	}
 	run, stop := context.WithCancel(ctx)

@@ -20,6 +20,7 @@ import (
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/claim"
 	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/oracle/settle/solana/signer"
 	"heliograph/oracle/store/boltkv"
@@ -116,7 +117,7 @@ func TestSettlementThroughSigner(t *testing.T) {
 	book := ledger.NewBook(kv)
 	s := settle.New(settle.Config{KV: kv, Chain: client, Signer: client, Poll: 20 * time.Millisecond, Backoff: 100 * time.Millisecond,
 		ReclaimAfter: 300, HeldEvery: 10, Log: slog.New(slog.DiscardHandler)})
-	l := settle.List{Epoch: 3, Root: [32]byte{1}, Secret: poc.Secret{2}}
+	l := settle.List{Epoch: 3, Rewards: [32]byte{1}, Secret: poc.Secret{2}}
 	for i, w := range to {
 		amount := ledger.Amount(5000 + i)
 		l.Payouts = append(l.Payouts, reward.Payout{Wallet: poc.Wallet(w), Amount: amount})
@@ -211,7 +212,7 @@ func TestSignerRefusesAnotherList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Memo(ctx, settle.CommitText(1, 1, 500, [32]byte{}, l.ListHash), hash); err != nil {
+	if _, err := client.Memo(ctx, settle.CommitText(1, 1, 500, settle.Roots{Payouts: claim.Leaf(list[0]), List: l.ListHash}), hash); err != nil {
 		t.Fatal(err)
 	}
 	for name, p := range map[string]reward.Payout{"amount": {Wallet: poc.Wallet(to[0]), Amount: 501}, "wallet": {Wallet: poc.Wallet(to[1]), Amount: 500}} {

@@ -162,7 +162,8 @@ func hash(text string) (h tlog.Hash, err error) {
 	return h, err
 }
 
-// compare holds the root against the oracle's memo on chain.
+// compare holds the root of the rewards against the oracle's memo on chain. The root
+// of the payouts, which is there too, says what owners get: sums over their hotspots.
 func (e *earned) compare(ctx context.Context, cfg config) error {
 	var shown struct {
 		Settlement struct {
@@ -185,7 +186,7 @@ func (e *earned) compare(ctx context.Context, cfg config) error {
 	}
 	for _, text := range memo.texts {
 		words := strings.Fields(text)
-		if len(words) > 1 && words[0] == "hsr1" && words[1] == fmt.Sprintf("e=%d", e.Epoch) && strings.Contains(text+" ", " r="+e.Root+" ") {
+		if len(words) > 1 && words[0] == "hsr1" && words[1] == fmt.Sprintf("e=%d", e.Epoch) && strings.Contains(text+" ", " w="+e.Root+" ") {
 			e.OnChain = true
 			return nil
 		}

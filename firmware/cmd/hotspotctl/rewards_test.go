@@ -73,8 +73,8 @@ func TestRewardsProve(t *testing.T) {
 		{name: "another hotspot", change: func(p *inclusion) { copy(p.Leaf, theirs) }, code: 1, want: "another hotspot"},
 		{name: "cut", change: func(p *inclusion) { p.Leaf = p.Leaf[:9] }, code: 1, want: "want"},
 		{name: "malformed", change: func(p *inclusion) { p.Hashes[0] = "zz" }, code: 1, want: "malformed"},
-		{name: "another root on chain", text: "hsr1 e=7 n=1 t=1 r=00 l=00", code: 1, want: "does NOT hold this root"},
-		{name: "another epoch on chain", text: "hsr1 e=8 n=1 t=1 r=" + rootText + " l=00", code: 1, want: "does NOT hold this root"},
+		{name: "another root on chain", text: "hsr1 e=7 n=1 t=1 r=" + rootText + " l=00 w=00", code: 1, want: "does NOT hold this root"},
+		{name: "another epoch on chain", text: "hsr1 e=8 n=1 t=1 r=00 l=00 w=" + rootText, code: 1, want: "does NOT hold this root"},
 		{name: "made up by the endpoint", tamper: true, code: 1, want: "not signed by its payer"},
 		{name: "no epoch", args: []string{"--epoch", "x"}, code: 1, want: "name one with --epoch"},
 	} {
@@ -85,7 +85,7 @@ func TestRewardsProve(t *testing.T) {
 				c.change(&p)
 			}
 			if c.text == "" {
-				c.text = "hsr1 e=7 n=2 t=132 r=" + rootText + " l=00"
+				c.text = "hsr1 e=7 n=2 t=132 r=00 l=00 w=" + rootText
 			}
 			raw, sig := transaction(t, hot, c.text)
 			if c.tamper {

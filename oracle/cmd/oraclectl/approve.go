@@ -128,7 +128,7 @@ func (c command) committed(ctx context.Context, b epoch.Bundle, g approve.Grant)
 	if err != nil {
 		return err
 	}
-	want := settle.CommitText(g.Epoch, b.Claim.Payouts, g.Total, b.Claim.Root, g.List)
+	want := settle.CommitText(g.Epoch, b.Claim.Payouts, g.Total, b.Claim.Roots())
 	switch {
 	case tx.Failed != "" || !slices.Contains(tx.Memos, want):
 		return fmt.Errorf("the commit memo on chain is %q, recomputed is %q: do not approve", tx.Memos, want)

@@ -165,7 +165,7 @@ func (c command) claims(ctx context.Context, number string) error {
 	if err != nil {
 		return err
 	}
-	if b.Claim == nil || b.Epoch != e || res.List != b.Claim.List {
+	if b.Claim == nil || b.Epoch != e || res.List != b.Claim.List || res.PayoutRoot != b.Claim.PayoutRoot {
 		return fmt.Errorf("epoch %d: the list that was recomputed is not the one that the oracle claims: run oraclectl audit", e)
 	}
 	tree, err := claim.New(res.Owing.Payouts)

@@ -154,9 +154,9 @@ func replan(ctx context.Context, kv store.KV, s *settle.Settler, b epoch.Bundle)
 			return out, err
 		}
 	}
-	l := settle.List{Epoch: b.Epoch, Root: res.Root, ListHash: res.List, Payouts: res.Owing.Payouts, Secret: b.Secret, Rules: res.Rules}
-	// The commit memo on chain was found to name this root.
-	if err := s.Rebuild(ctx, l, b.Claim.Root); err != nil {
+	l := settle.List{Epoch: b.Epoch, Rewards: res.Root, ListHash: res.List, Payouts: res.Owing.Payouts, Secret: b.Secret, Rules: res.Rules}
+	// The commit memo on chain was found to name this payout root.
+	if err := s.Rebuild(ctx, l, b.Claim.PayoutRoot); err != nil {
 		return out, err
 	}
 	rec, err := s.Epoch(ctx, b.Epoch)

@@ -9,6 +9,7 @@ import (
 	"heliograph/oracle/audit"
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/claim"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 )
@@ -99,7 +100,7 @@ func (c *Chain) BlockFrom(_ context.Context, slot uint64) (settle.Block, bool, e
 // Freeze implements epoch.Settler.
 func (c *Chain) Freeze(_ context.Context, l settle.List) error {
 	return c.call(func() error {
-		if old, ok := c.Frozen[l.Epoch]; ok && (old.Root != l.Root || old.ListHash != l.ListHash || old.Secret != l.Secret) {
+		if old, ok := c.Frozen[l.Epoch]; ok && (old.Rewards != l.Rewards || old.ListHash != l.ListHash || old.Secret != l.Secret) {
 			return settle.ErrConflict
 		}
 		c.Frozen[l.Epoch] = l
@@ -114,8 +115,12 @@ func (c *Chain) Settlement(_ context.Context, e poc.Epoch) (settle.Record, error
 		return settle.Record{}, settle.ErrUnknown
 	}
 	total := sum(l)
-	return settle.Record{Paid: total, Epoch: settle.Epoch{Epoch: e, State: settle.Closed, Root: l.Root, ListHash: l.ListHash, Total: total, Count: len(l.Payouts), Secret: l.Secret,
-		Commit: settle.Memo{Text: settle.CommitText(e, len(l.Payouts), total, l.Root, l.ListHash), Final: true, Signature: fmt.Sprintf("commit-%d", e)},
+	root, err := claim.Root(l.Payouts)
+	if err != nil {
+		return settle.Record{}, err
+	}
+	return settle.Record{Paid: total, Epoch: settle.Epoch{Epoch: e, State: settle.Closed, Root: root, Rewards: l.Rewards, ListHash: l.ListHash, Total: total, Count: len(l.Payouts), Secret: l.Secret,
+		Commit: settle.Memo{Text: settle.CommitText(e, len(l.Payouts), total, settle.Roots{Payouts: root, List: l.ListHash, Rewards: l.Rewards}), Final: true, Signature: fmt.Sprintf("commit-%d", e)},
 		Close:  settle.Memo{Text: settle.CloseText(e, l.Secret, total, 0), Final: true, Signature: fmt.Sprintf("close-%d", e)}}}, nil
 }
 

@@ -1,5 +1,6 @@
-// Package claim makes the Merkle tree from which recipients claim a payout
-// themselves, in the format of the JTO merkle distributor program. It is pure; the
+// Package claim makes the Merkle tree over an epoch's list of payouts, in the format
+// of the JTO merkle distributor program. Its root is the payout root of the commit
+// memo, whether the oracle sends the payouts or wallets claim them. It is pure; the
 // instructions are in package settle/solana/distributor.
 //
 // A leaf is H(0x00 | H(wallet | unlocked u64 | locked u64)), a node
@@ -76,30 +77,58 @@ func New(list []reward.Payout) (*Tree, error) {
 	if len(list) == 0 {
 		return nil, errors.New("claim: nobody is paid: there is nothing to claim")
 	}
-	if len(list) > 1<<MaxProof {
-		return nil, fmt.Errorf("claim: %d payouts, at most %d", len(list), 1<<MaxProof)
+	leaves, total, err := leavesOf(list)
+	if err != nil {
+		return nil, err
 	}
-	t := &Tree{list: list}
-	leaves := make([]Hash, len(list))
+	t := &Tree{list: list, total: total}
+	t.levels = append(t.levels, leaves)
+	for below := leaves; len(below) > 1; below = t.levels[len(t.levels)-1] {
+		t.levels = append(t.levels, above(make([]Hash, (len(below)+1)/2), below))
+	}
+	return t, nil
+}
+
+// Root is the root of the tree over a list, without keeping the tree. That of an
+// empty list is the hash of nothing.
+func Root(list []reward.Payout) (Hash, error) {
+	if len(list) == 0 {
+		return sha256.Sum256(nil), nil
+	}
+	level, _, err := leavesOf(list)
+	for err == nil && len(level) > 1 {
+		level = above(level[:(len(level)+1)/2], level)
+	}
+	if err != nil {
+		return Hash{}, err
+	}
+	return level[0], nil
+}
+
+// above fills a level from the one below; both may share their beginning.
+func above(level, below []Hash) []Hash {
+	for i := range level {
+		level[i] = node(below[2*i], below[min(2*i+1, len(below)-1)])
+	}
+	return level
+}
+
+// leavesOf checks a list and hashes its payouts.
+func leavesOf(list []reward.Payout) (leaves []Hash, total ledger.Amount, err error) {
+	if len(list) > 1<<MaxProof {
+		return nil, 0, fmt.Errorf("claim: %d payouts, at most %d", len(list), 1<<MaxProof)
+	}
+	leaves = make([]Hash, len(list))
 	for i, p := range list {
 		if p.Amount == 0 || i > 0 && bytes.Compare(list[i-1].Wallet[:], p.Wallet[:]) >= 0 {
-			return nil, fmt.Errorf("claim: payout %d is empty or not in the order of wallets", i)
+			return nil, 0, fmt.Errorf("claim: payout %d is zero, or not in the order of wallets", i)
 		}
-		var err error
-		if t.total, err = t.total.Add(p.Amount); err != nil {
-			return nil, fmt.Errorf("claim: payout %d: %w", i, err)
+		if total, err = total.Add(p.Amount); err != nil {
+			return nil, 0, fmt.Errorf("claim: payout %d: %w", i, err)
 		}
 		leaves[i] = Leaf(p)
 	}
-	t.levels = append(t.levels, leaves)
-	for below := leaves; len(below) > 1; below = t.levels[len(t.levels)-1] {
-		above := make([]Hash, (len(below)+1)/2)
-		for i := range above {
-			above[i] = node(below[2*i], below[min(2*i+1, len(below)-1)])
-		}
-		t.levels = append(t.levels, above)
-	}
-	return t, nil
+	return leaves, total, nil
 }
 
 // Root is what the program is told.

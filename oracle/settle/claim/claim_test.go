@@ -64,6 +64,9 @@ func TestProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if root, err := Root(l); err != nil || root != tree.Root() {
+			t.Errorf("%d leaves: root %x without the tree, %x with it, %v", n, root, tree.Root(), err)
+		}
 		if tree.Count() != n || tree.Total() != ledger.Amount(n*(n+1)/2) {
 			t.Errorf("%d leaves: %d claims of %d", n, tree.Count(), tree.Total())
 		}
@@ -110,6 +113,12 @@ func TestRefusedLists(t *testing.T) {
 		if _, err := New(l); err == nil {
 			t.Errorf("%s: taken", name)
 		}
+		if _, err := Root(l); err == nil && len(l) > 0 {
+			t.Errorf("%s: it has a root", name)
+		}
+	}
+	if root, err := Root(nil); err != nil || root != sha256.Sum256(nil) {
+		t.Errorf("nobody: %x, %v", root, err)
 	}
 }
 

@@ -80,7 +80,7 @@ type memo struct {
 	text  string
 	count int
 	total ledger.Amount // hsr1: of the list; hsx1: paid and held
-	list  [32]byte
+	roots settle.Roots  // of hsr1
 }
 
 // memoOf reads the only memo of a message; it takes the texts of package settle
@@ -98,10 +98,10 @@ func memoOf(e effects) (m memo, err error) {
 		_, err = fmt.Sscanf(m.text, "hsc1 e=%d c=%v", &m.epoch, &c)
 		again = settle.SeedText(m.epoch, c)
 	case "hsr1":
-		var root, list hash
-		_, err = fmt.Sscanf(m.text, "hsr1 e=%d n=%d t=%d r=%v l=%v", &m.epoch, &m.count, &m.total, &root, &list)
-		m.list = list
-		again = settle.CommitText(m.epoch, m.count, m.total, root, list)
+		var root, list, rewards hash
+		_, err = fmt.Sscanf(m.text, "hsr1 e=%d n=%d t=%d r=%v l=%v w=%v", &m.epoch, &m.count, &m.total, &root, &list, &rewards)
+		m.roots = settle.Roots{Payouts: root, List: list, Rewards: rewards}
+		again = settle.CommitText(m.epoch, m.count, m.total, m.roots)
 	case "hsx1":
 		var secret hash
 		var paid, held ledger.Amount

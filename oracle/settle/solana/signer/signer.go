@@ -17,6 +17,7 @@ import (
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/claim"
 	"heliograph/oracle/store"
 	"heliograph/poc"
 )
@@ -173,6 +174,12 @@ func (s *Signer) allowMemo(ctx context.Context, e effects) error {
 	if err != nil {
 		return err
 	}
+	var root [32]byte
+	if m.word == "hsr1" {
+		if root, err = s.root(ctx, m.epoch); err != nil {
+			return err
+		}
+	}
 	return s.cfg.KV.Update(ctx, func(tx store.Tx) error {
 		if m.word == "hsc1" {
 			var old string
@@ -196,8 +203,8 @@ func (s *Signer) allowMemo(ctx context.Context, e effects) error {
 			return nil
 		}
 		switch {
-		case m.list != st.List || m.total != st.Total || m.count != st.Count:
-			return refuse("the commit memo of epoch %d does not fit its list: %d recipients, total %d, hash %x", m.epoch, st.Count, st.Total, st.List)
+		case m.roots.List != st.List || m.roots.Payouts != root || m.total != st.Total || m.count != st.Count:
+			return refuse("the commit memo of epoch %d does not fit its list: %d recipients, total %d, root %x, hash %x", m.epoch, st.Count, st.Total, root, st.List)
 		case st.Commit == m.text:
 			return nil
 		case st.Commit != "":
@@ -386,6 +393,19 @@ func (s *Signer) list(ctx context.Context, e poc.Epoch) ([]reward.Payout, error)
 	}
 	s.remember(e, list)
 	return list, nil
+}
+
+// root is the payout root of a registered list.
+func (s *Signer) root(ctx context.Context, e poc.Epoch) ([32]byte, error) {
+	list, err := s.list(ctx, e)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	root, err := claim.Root(list)
+	if err != nil {
+		return root, refuse("the list of epoch %d: %v", e, err)
+	}
+	return root, nil
 }
 
 // remember keeps a list, and lets go of the oldest.

@@ -22,6 +22,7 @@ import (
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/claim"
 	"heliograph/oracle/store"
 	"heliograph/oracle/store/mem"
 	"heliograph/poc"
@@ -85,7 +86,17 @@ func (w *world) commitText() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return settle.CommitText(epoch, len(w.list), total, [32]byte{9}, sha256.Sum256(w.text))
+	return settle.CommitText(epoch, len(w.list), total, w.roots())
+}
+
+// roots are those of the list, with a root of the rewards that the signer cannot know.
+func (w *world) roots() settle.Roots {
+	w.t.Helper()
+	root, err := claim.Root(w.list)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return settle.Roots{Payouts: root, List: sha256.Sum256(w.text), Rewards: [32]byte{9}}
 }
 
 func (w *world) message(payer solana.PublicKey, ixs ...solana.Instruction) []byte {
@@ -470,12 +481,18 @@ func TestMemos(t *testing.T) {
 	w.wantRefused("commit of an unknown list", w.memo(w.commitText()), "not registered")
 	w.open()
 	_, total, _ := reward.ParseList(w.text)
-	list := sha256.Sum256(w.text)
+	roots := w.roots()
+	other := func(change func(*settle.Roots)) settle.Roots {
+		r := roots
+		change(&r)
+		return r
+	}
 	for name, bad := range map[string]struct{ text, reason string }{
-		"another root":   {settle.CommitText(epoch, 40, total, [32]byte{8}, list), "another commit memo"},
-		"another total":  {settle.CommitText(epoch, 40, total+1, [32]byte{9}, list), "does not fit"},
-		"another count":  {settle.CommitText(epoch, 41, total, [32]byte{9}, list), "does not fit"},
-		"another list":   {settle.CommitText(epoch, 40, total, [32]byte{9}, [32]byte{1}), "does not fit"},
+		"other rewards":  {settle.CommitText(epoch, 40, total, other(func(r *settle.Roots) { r.Rewards[0]++ })), "another commit memo"},
+		"another root":   {settle.CommitText(epoch, 40, total, other(func(r *settle.Roots) { r.Payouts[0]++ })), "does not fit"},
+		"another total":  {settle.CommitText(epoch, 40, total+1, roots), "does not fit"},
+		"another count":  {settle.CommitText(epoch, 41, total, roots), "does not fit"},
+		"another list":   {settle.CommitText(epoch, 40, total, other(func(r *settle.Roots) { r.List[0]++ })), "does not fit"},
 		"close too much": {settle.CloseText(epoch, poc.Secret{1}, total, 1), "speaks of"},
 		"close overflow": {settle.CloseText(epoch, poc.Secret{1}, ledger.MaxAmount, 1), "known texts"},
 		"free text":      {"pay me", "known texts"},
