@@ -28,7 +28,7 @@ func harness(t *testing.T, usb bool) concentratortest.Harness {
 	clock := NewSpeedClock(50) // no need to wait for the settling times of real radios
 	b := start(t, Config{USB: usb, Clock: clock, Chip: chip.Config{Clock: clock}})
 	clock.SetFactor(1)
-	w := &witness{Radio: b.Radio, clock: clock}
+	w := &witness{Radio: b.Radio, counter: counterOf(t, b, clock)}
 	sent := make(chan chip.Transmission, 64)
 	b.Chip.OnTransmit(func(s chip.Transmission) func() {
 		sent <- s
@@ -62,9 +62,9 @@ func harness(t *testing.T, usb bool) concentratortest.Harness {
 // knows what was asked for.
 type witness struct {
 	*radiohw.Radio
-	clock *SpeedClock
-	mu    sync.Mutex
-	asked []radio.Tick
+	counter ownCounter
+	mu      sync.Mutex
+	asked   []radio.Tick
 }
 
 func (w *witness) Send(ctx context.Context, p radio.TxPacket) (radio.TxResult, error) {
@@ -76,10 +76,10 @@ func (w *witness) Send(ctx context.Context, p radio.TxPacket) (radio.TxResult, e
 	return w.Radio.Send(ctx, p)
 }
 
-// Observation is this good: the driver's idea of its counter, and the synthesizer's
-// step of 122 Hz.
+// Observation is this good: the chip's own counter, since the driver's idea of it is
+// late by what a reading took, and the synthesizer's step of 122 Hz.
 const (
-	tickBound = radio.Micros(100)
+	tickBound = 100 * time.Microsecond
 	synthStep = radio.Hertz(123)
 )
 
@@ -91,12 +91,10 @@ func (w *witness) seen(s chip.Transmission) radio.TxPacket {
 		p.Frequency = near
 	}
 	p.When = radio.Immediate
-	now, ok := w.Now()
-	start := now.Add(radio.MicrosOf(s.Start.Sub(w.clock.Now())))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.asked {
-		if d := start.Sub(a); ok && d < tickBound && -d < tickBound {
+		if d := w.counter.after(a, s.Start); d < tickBound && -d < tickBound {
 			p.When, p.Tick = radio.AtTick, a
 		}
 	}

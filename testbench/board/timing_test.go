@@ -47,36 +47,51 @@ func arms(w []byte) bool {
 	return len(w) == 4 && bytes.Equal(w[:3], []byte{0, 0x80 | 0x52, 0x00}) && w[3]&2 != 0
 }
 
-// air takes down what a chip transmits.
-type air struct {
-	clock   *SpeedClock
-	sent    chan chip.Transmission
-	at      time.Time // an instant, and
-	counter uint32    // the chip's 32 MHz counter then
+// ownCounter is a chip's counter, as it goes by itself.
+type ownCounter struct {
+	at    time.Time // an instant, and
+	value uint32    // the chip's 32 MHz counter then
 }
 
-// listenTo reads the chip's counter past the driver, within calibration of an instant.
+// counterOf reads the chip's counter past the driver, within calibration of an
+// instant. It holds as long as the clock's speed and the chip stay as they are.
+func counterOf(t *testing.T, b *Board, clock *SpeedClock) ownCounter {
+	t.Helper()
+	const calibration = 20 * time.Microsecond
+	w, r := []byte{0, 0x61, 0x05, 0, 0, 0, 0, 0}, make([]byte, 8)
+	for range 100_000 {
+		at := clock.Now()
+		if err := b.Chip.SPI().Tx(t.Context(), w, r); err != nil {
+			t.Fatal(err)
+		}
+		if clock.Now().Sub(at) < calibration {
+			return ownCounter{at, binary.BigEndian.Uint32(r[4:])}
+		}
+	}
+	t.Fatal("no access to the chip takes less than", calibration)
+	return ownCounter{}
+}
+
+// after is how long after a tick an instant is.
+func (c ownCounter) after(tick radio.Tick, at time.Time) time.Duration {
+	value := c.value + uint32(at.Sub(c.at).Nanoseconds()*4/125)
+	return time.Duration(int32(value-uint32(tick*32))) * 125 / 4
+}
+
+// air takes down what a chip transmits.
+type air struct {
+	counter ownCounter
+	sent    chan chip.Transmission
+}
+
 func listenTo(t *testing.T, b *Board, clock *SpeedClock) *air {
 	t.Helper()
-	a := &air{clock: clock, sent: make(chan chip.Transmission, 4)}
+	a := &air{counter: counterOf(t, b, clock), sent: make(chan chip.Transmission, 4)}
 	b.Chip.OnTransmit(func(s chip.Transmission) func() {
 		a.sent <- s
 		return nil
 	})
-	const calibration = 20 * time.Microsecond
-	w, r := []byte{0, 0x61, 0x05, 0, 0, 0, 0, 0}, make([]byte, 8)
-	for range 100_000 {
-		a.at = clock.Now()
-		if err := b.Chip.SPI().Tx(t.Context(), w, r); err != nil {
-			t.Fatal(err)
-		}
-		if clock.Now().Sub(a.at) < calibration {
-			a.counter = binary.BigEndian.Uint32(r[4:])
-			return a
-		}
-	}
-	t.Fatal("no access to the chip takes less than", calibration)
-	return nil
+	return a
 }
 
 // heard says whether the next packet on air is the one that was asked for, and
@@ -84,8 +99,7 @@ func listenTo(t *testing.T, b *Board, clock *SpeedClock) *air {
 func (a *air) heard(p radio.TxPacket) error {
 	select {
 	case s := <-a.sent:
-		ticks := a.counter + uint32(s.Start.Sub(a.at).Nanoseconds()*4/125)
-		off := time.Duration(int32(ticks-uint32(p.Tick*32))) * 125 / 4
+		off := a.counter.after(p.Tick, s.Start)
 		switch {
 		case !bytes.Equal(s.Packet.Payload, p.Payload):
 			return fmt.Errorf("packet % x is on air instead of % x", s.Packet.Payload, p.Payload)
