@@ -232,7 +232,9 @@ func TestReceiveRecorded(t *testing.T) {
 				t.Fatalf("%d packets, recorded are %d", len(packets), len(want))
 			}
 			for _, p := range packets {
-				i := slices.IndexFunc(want, func(e recordedEntry) bool { return bytes.Equal(e.payload, p.Payload) && e.crc == p.CRC && e.channel == p.IFChannel })
+				i := slices.IndexFunc(want, func(e recordedEntry) bool {
+					return bytes.Equal(e.payload, p.Payload) && e.crc == p.CRC && e.channel == p.IFChannel
+				})
 				if i < 0 {
 					t.Fatalf("packet %+v is not recorded", p)
 				}
