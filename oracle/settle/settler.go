@@ -52,6 +52,8 @@ type Settler struct {
 	checked  bool
 	queues   map[poc.Epoch]*queue
 	heldFrom []byte // where the next look at held recipients begins
+	// lookedBack are epochs whose commit memo was looked for on chain.
+	lookedBack map[poc.Epoch]bool
 
 	mu        sync.Mutex
 	lastErr   string
@@ -81,7 +83,7 @@ func New(cfg Config) *Settler {
 		cfg.HeldEvery = 150
 	}
 	return &Settler{cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1),
-		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, strangers: map[string]bool{}}
+		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{}, strangers: map[string]bool{}}
 }
 
 // maxStrangers bounds the memory of transactions that concern no payout.
@@ -277,6 +279,9 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 	}
 	switch e.State {
 	case Frozen:
+		if err := s.lookBack(ctx, &e); err != nil {
+			return err
+		}
 		if err := s.stepMemo(ctx, &e.Commit, height, save); err != nil || !e.Commit.Final {
 			return err
 		}
@@ -304,6 +309,7 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 		}
 		e.State, e.ClosedAt = Closed, height
 		delete(s.queues, e.Epoch)
+		delete(s.lookedBack, e.Epoch)
 		s.log.Info("epoch is settled", "epoch", e.Epoch, "recipients", e.Count, "total", e.Total)
 		return save()
 	}

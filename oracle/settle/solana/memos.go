@@ -1,0 +1,78 @@
+package solana
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gagliardetto/solana-go"
+
+	"heliograph/oracle/settle"
+)
+
+// memoPages bounds a search for memos: 200,000 transactions of the hot key.
+const memoPages = 200
+
+// Memos implements settle.Historian. It reads the hot key's transactions back to a
+// slot, or until all texts are found if that is 0, and trusts what the key signed.
+func (c *Client) Memos(ctx context.Context, from uint64, texts ...string) ([]settle.Sent, error) {
+	out := make([]settle.Sent, len(texts))
+	marks := make([]string, len(texts)) // as nodes list memos
+	for i, t := range texts {
+		marks[i] = fmt.Sprintf("[%d] %s", len(t), t)
+	}
+	var before solana.Signature
+	for range memoPages {
+		page, err := c.historyPage(ctx, c.hot, before)
+		if err != nil {
+			return nil, fmt.Errorf("solana: transactions of %s: %w", c.hot, err)
+		}
+		for _, t := range page {
+			switch {
+			case t == nil:
+				return nil, errors.New("solana: an empty entry in a history")
+			case t.Slot < from:
+				return out, nil
+			}
+			before = t.Signature
+			if t.Err != nil || t.Memo == nil {
+				continue
+			}
+			i := slices.Index(marks, *t.Memo)
+			if i < 0 {
+				continue
+			}
+			landed, err := c.Transaction(ctx, t.Signature.String())
+			if err != nil {
+				return nil, err
+			}
+			if landed.Failed == "" && landed.Payer == c.hot && slices.Contains(landed.Memos, texts[i]) {
+				out[i] = settle.Sent{Signature: t.Signature.String(), Slot: landed.Slot}
+			}
+		}
+		if len(page) < historyPage || from == 0 && !slices.Contains(out, settle.Sent{}) {
+			return out, nil
+		}
+	}
+	return out, nil
+}
+
+// Memos implements settle.Historian. One endpoint that has a memo is enough: the hot
+// key has signed it. None has to be asked twice, since a memo that is sent again
+// does no harm.
+func (p *Pool) Memos(ctx context.Context, from uint64, texts ...string) ([]settle.Sent, error) {
+	all, err := gather(ctx, p, func(ctx context.Context, e *endpoint) ([]settle.Sent, error) { return e.Client.Memos(ctx, from, texts...) })
+	if err != nil {
+		return nil, err
+	}
+	out := make([]settle.Sent, len(texts))
+	for _, found := range all {
+		for i, f := range found {
+			if f.Signature != "" && (out[i].Signature == "" || f.Slot < out[i].Slot) {
+				out[i] = f
+			}
+		}
+	}
+	return out, nil
+}
