@@ -18,11 +18,11 @@ import (
 // Trail finds payouts on chain.
 type Trail interface {
 	// Marked are the transactions that touched a batch's marker, oldest first.
-	Marked(ctx context.Context, hot string, m settle.Marker) ([]payment.Payment, error)
+	Marked(ctx context.Context, hot, mint string, m settle.Marker) ([]payment.Payment, error)
 	// Spent are the transactions of a token account from a slot on, oldest first.
 	Spent(ctx context.Context, account string, from uint64) ([]payment.Payment, error)
 	// Account is the token account that a wallet is paid into.
-	Account(w poc.Wallet, mint string) (string, error)
+	Account(ctx context.Context, w poc.Wallet, mint string) (string, error)
 }
 
 // Paid is what an audit found of an epoch's payouts.
@@ -60,7 +60,7 @@ func Payments(ctx context.Context, t Trail, s Search) (Paid, []Comparison, error
 		return Paid{}, nil, fmt.Errorf("audit: transactions of the treasury: %w", err)
 	}
 	f := finder{trail: t, Search: s, bySignature: map[string]bool{}}
-	if err := f.index(); err != nil {
+	if err := f.index(ctx); err != nil {
 		return Paid{}, nil, err
 	}
 	last := max(f.follow(spent), s.Batches)
@@ -121,10 +121,10 @@ type finder struct {
 	paid        Paid
 }
 
-func (f *finder) index() error {
+func (f *finder) index(ctx context.Context) error {
 	f.due, f.got = make(map[string]reward.Payout, len(f.List)), map[string]ledger.Amount{}
 	for _, p := range f.List {
-		account, err := f.trail.Account(p.Wallet, f.Mint)
+		account, err := f.trail.Account(ctx, p.Wallet, f.Mint)
 		if err != nil {
 			return fmt.Errorf("audit: token account of %s: %w", base58.Encode(p.Wallet[:]), err)
 		}
@@ -182,7 +182,7 @@ func (f *finder) follow(spent []payment.Payment) (batches uint32) {
 // anything is known of.
 func (f *finder) markers(ctx context.Context, known uint32) error {
 	for n, empty := uint32(0), 0; n < known || empty < beyond; n++ {
-		touched, err := f.trail.Marked(ctx, f.Hot, settle.Marker{Epoch: f.Epoch, Batch: n})
+		touched, err := f.trail.Marked(ctx, f.Hot, f.Mint, settle.Marker{Epoch: f.Epoch, Batch: n})
 		if err != nil {
 			return fmt.Errorf("audit: marker of batch %d: %w", n, err)
 		}

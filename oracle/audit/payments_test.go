@@ -21,11 +21,11 @@ import (
 // cluster is a chain of transactions, oldest first.
 type cluster struct{ txs []payment.Payment }
 
-func (c *cluster) Account(w poc.Wallet, mint string) (string, error) {
+func (c *cluster) Account(_ context.Context, w poc.Wallet, mint string) (string, error) {
 	return fmt.Sprintf("%s/%x", mint, w[:1]), nil
 }
 
-func (c *cluster) Marked(_ context.Context, hot string, m settle.Marker) (out []payment.Payment, err error) {
+func (c *cluster) Marked(_ context.Context, hot, _ string, m settle.Marker) (out []payment.Payment, err error) {
 	for _, tx := range c.txs {
 		if slices.Contains(tx.Markers, payment.Marker{Base: hot, Marker: m}) {
 			out = append(out, tx)

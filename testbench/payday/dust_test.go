@@ -27,7 +27,7 @@ func TestStrangersAtTheMarker(t *testing.T) {
 	for _, w := range b.wallets {
 		l.Payouts = append(l.Payouts, reward.Payout{Wallet: w, Amount: 5})
 	}
-	marker, _, err := hsolana.MarkerAddress(b.hot.PublicKey(), settle.Marker{Epoch: 8})
+	marker, _, err := hsolana.MarkerAddress(b.hot.PublicKey(), b.stage.Program, settle.Marker{Epoch: 8})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/gagliardetto/solana-go/programs/token"
 	"github.com/gagliardetto/solana-go/rpc"
 
+	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/oracle/settle/solana/approve"
 )
 
@@ -26,6 +27,12 @@ type vault struct {
 
 func newVault(t *testing.T, m uint8, n int) *vault {
 	t.Helper()
+	return newVaultOf(t, solana.TokenProgramID, m, n)
+}
+
+// newVaultOf is a vault of a mint that belongs to the token program.
+func newVaultOf(t *testing.T, program solana.PublicKey, m uint8, n int) *vault {
+	t.Helper()
 	vm := ForTest(t, Config{SlotInterval: 10 * time.Millisecond})
 	ctx := testContext(t)
 	v := &vault{vm: vm, sender: Sender{Client: vm.Client(), Payer: newKey(t), Commitment: rpc.CommitmentConfirmed}, hot: newKey(t)}
@@ -39,18 +46,13 @@ func newVault(t *testing.T, m uint8, n int) *vault {
 		}
 	}
 	if n > 1 {
-		owner = v.multisig(t, ctx, m)
+		owner = v.multisig(t, ctx, program, m)
 	}
-	stage, err := SetStage(ctx, StageConfig{Sender: v.sender, Mint: newKey(t), TreasuryAmount: 1_000_000, Recipients: newWallets(t, 1)})
+	stage, err := SetStage(ctx, StageConfig{Sender: v.sender, Mint: newKey(t), Program: program, TreasuryOwner: owner, TreasuryAmount: 1_000_000, Recipients: newWallets(t, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	v.stage, v.receiver = stage, stage.Recipients[0]
-	_, err = v.sender.Send(ctx, []solana.Instruction{
-		token.NewSetAuthorityInstruction(token.AuthorityAccountOwner, owner, stage.Treasury, v.sender.Payer.PublicKey(), nil).Build()})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := vm.Tick(ctx, 40); err != nil { // final
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func newKey(t *testing.T) solana.PrivateKey {
 }
 
 // multisig creates a native SPL multisig of all keys.
-func (v *vault) multisig(t *testing.T, ctx context.Context, m uint8) solana.PublicKey {
+func (v *vault) multisig(t *testing.T, ctx context.Context, program solana.PublicKey, m uint8) solana.PublicKey {
 	t.Helper()
 	account := newKey(t)
 	const size = 355
@@ -81,8 +83,8 @@ func (v *vault) multisig(t *testing.T, ctx context.Context, m uint8) solana.Publ
 		members = append(members, &solana.AccountMeta{PublicKey: k.PublicKey()})
 	}
 	_, err = v.sender.Send(ctx, []solana.Instruction{
-		system.NewCreateAccountInstruction(rent, size, solana.TokenProgramID, v.sender.Payer.PublicKey(), account.PublicKey()).Build(),
-		solana.NewInstruction(solana.TokenProgramID, members, []byte{19, m}), // InitializeMultisig2
+		system.NewCreateAccountInstruction(rent, size, program, v.sender.Payer.PublicKey(), account.PublicKey()).Build(),
+		solana.NewInstruction(program, members, []byte{19, m}), // InitializeMultisig2
 	}, account)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +123,7 @@ func (v *vault) spend(t *testing.T, amount uint64) error {
 	s := v.sender
 	s.Payer = v.hot
 	_, err := s.Send(testContext(t), []solana.Instruction{
-		token.NewTransferCheckedInstruction(amount, v.stage.Decimals, v.stage.Treasury, v.stage.Mint, v.receiver, v.hot.PublicKey(), nil).Build()})
+		hsolana.Under(v.stage.Program, token.NewTransferCheckedInstruction(amount, v.stage.Decimals, v.stage.Treasury, v.stage.Mint, v.receiver, v.hot.PublicKey(), nil).Build())})
 	return err
 }
 

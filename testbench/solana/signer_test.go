@@ -44,7 +44,7 @@ func newKeeper(t *testing.T, hot solana.PrivateKey, stage *Stage) *keeper {
 	}
 	k := &keeper{t: t, dir: dir, cfg: signer.Config{
 		Key: ed25519.PrivateKey(hot), Lists: filepath.Join(dir, "lists"), MarkerAge: time.Millisecond,
-		Policy: signer.Policy{Mint: stage.Mint, Treasury: stage.Treasury, Decimals: stage.Decimals, MaxRent: 3_000_000, MaxPriorityFee: 100_000, MaxEpoch: 1 << 40},
+		Policy: signer.Policy{Mint: stage.Mint, TokenProgram: stage.Program, Treasury: stage.Treasury, Decimals: stage.Decimals, MaxRent: 3_000_000, MaxPriorityFee: 100_000, MaxEpoch: 1 << 40},
 	}}
 	t.Cleanup(func() { k.end(); _ = os.RemoveAll(dir) })
 	return k
@@ -171,7 +171,7 @@ func TestSettlementThroughSigner(t *testing.T) {
 	}
 	until("rent", func(r settle.Record) bool { return r.Reclaimed == r.Batches })
 	for b := range rec.Batches {
-		at, _, err := hsolana.MarkerAddress(hot.PublicKey(), settle.Marker{Epoch: 3, Batch: b})
+		at, _, err := hsolana.MarkerAddress(hot.PublicKey(), stage.Program, settle.Marker{Epoch: 3, Batch: b})
 		if err != nil {
 			t.Fatal(err)
 		}

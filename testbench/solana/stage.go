@@ -11,12 +11,15 @@ import (
 	"github.com/gagliardetto/solana-go/programs/system"
 	"github.com/gagliardetto/solana-go/programs/token"
 	"github.com/gagliardetto/solana-go/rpc"
+
+	hsolana "heliograph/oracle/settle/solana"
 )
 
 const (
 	defaultDecimals = 8
 	defaultLamports = 100 * solana.LAMPORTS_PER_SOL
 	mintBytes       = 82
+	extensionsAt    = 166 // where a mint of Token-2022 has its extensions
 	// createsPerTx recipient accounts fit into one legacy transaction.
 	createsPerTx = 9
 	// accountsPerCall is what getMultipleAccounts takes at once.
@@ -26,8 +29,14 @@ const (
 // StageConfig describes a token and who holds it. The keys are the caller's.
 type StageConfig struct {
 	Sender // its payer also is the mint authority
-	// Mint is the key of the mint account. There is no freeze authority.
+	// Mint is the key of the mint account.
 	Mint solana.PrivateKey
+	// Program is the token program that the mint belongs to; zero: SPL Token.
+	Program solana.PublicKey
+	// Extensions of a mint of Token-2022.
+	Extensions []MintExtension
+	// FreezeAuthority may freeze token accounts; zero: nobody.
+	FreezeAuthority solana.PublicKey
 	// Decimals of the token; 0 means 8.
 	Decimals uint8
 	// Lamports is the least balance of the payer; an airdrop fills it up.
@@ -42,9 +51,16 @@ type StageConfig struct {
 	Recipients []solana.PublicKey
 }
 
+// MintExtension is an extension with which a mint of Token-2022 is made.
+type MintExtension struct {
+	Bytes int    // of its value in the account
+	Init  []byte // data of the instruction that makes it; its only account is the mint
+}
+
 // Stage is what SetStage has prepared.
 type Stage struct {
 	Mint     solana.PublicKey
+	Program  solana.PublicKey // the token program
 	Decimals uint8
 	Treasury solana.PublicKey // associated token account
 	// Recipients are the token accounts, in the order of the wallets.
@@ -63,11 +79,14 @@ func SetStage(ctx context.Context, cfg StageConfig) (*Stage, error) {
 	if cfg.TreasuryOwner.IsZero() {
 		cfg.TreasuryOwner = cfg.Payer.PublicKey()
 	}
-	s := &Stage{Mint: cfg.Mint.PublicKey(), Decimals: cfg.Decimals}
+	if cfg.Program.IsZero() {
+		cfg.Program = solana.TokenProgramID
+	}
+	s := &Stage{Mint: cfg.Mint.PublicKey(), Program: cfg.Program, Decimals: cfg.Decimals}
 	wallets := append([]solana.PublicKey{cfg.TreasuryOwner}, cfg.Recipients...)
 	accounts := make([]solana.PublicKey, len(wallets))
 	for i, w := range wallets {
-		a, _, err := solana.FindAssociatedTokenAddress(w, s.Mint)
+		a, _, err := solana.FindAssociatedTokenAddressWithProgram(w, s.Mint, s.Program)
 		if err != nil {
 			return nil, fmt.Errorf("solanavm: token account of %s: %w", w, err)
 		}
@@ -108,14 +127,26 @@ func (cfg StageConfig) createMint(ctx context.Context) error {
 	if err == nil || !errors.Is(err, rpc.ErrNotFound) {
 		return err
 	}
-	rent, err := cfg.Client.GetMinimumBalanceForRentExemption(ctx, mintBytes, cfg.commitment())
+	size := uint64(mintBytes)
+	if len(cfg.Extensions) > 0 {
+		size = extensionsAt
+		for _, e := range cfg.Extensions {
+			size += 4 + uint64(e.Bytes)
+		}
+	}
+	rent, err := cfg.Client.GetMinimumBalanceForRentExemption(ctx, size, cfg.commitment())
 	if err != nil {
 		return fmt.Errorf("solanavm: rent of a mint: %w", err)
 	}
-	_, err = cfg.Send(ctx, []solana.Instruction{
-		system.NewCreateAccountInstruction(rent, mintBytes, solana.TokenProgramID, payer, mint).Build(),
-		token.NewInitializeMint2InstructionBuilder().SetDecimals(cfg.Decimals).SetMintAuthority(payer).SetMintAccount(mint).Build(),
-	}, cfg.Mint)
+	ixs := []solana.Instruction{system.NewCreateAccountInstruction(rent, size, cfg.Program, payer, mint).Build()}
+	for _, e := range cfg.Extensions {
+		ixs = append(ixs, solana.NewInstruction(cfg.Program, solana.AccountMetaSlice{{PublicKey: mint, IsWritable: true}}, e.Init))
+	}
+	init := token.NewInitializeMint2InstructionBuilder().SetDecimals(cfg.Decimals).SetMintAuthority(payer).SetMintAccount(mint)
+	if !cfg.FreezeAuthority.IsZero() {
+		init.SetFreezeAuthority(cfg.FreezeAuthority)
+	}
+	_, err = cfg.Send(ctx, append(ixs, hsolana.Under(cfg.Program, init.Build())), cfg.Mint)
 	return err
 }
 
@@ -132,7 +163,7 @@ func (cfg StageConfig) createAccounts(ctx context.Context, wallets, accounts []s
 		}
 		for j, account := range have.Value {
 			if account == nil {
-				ixs = append(ixs, ata.NewCreateIdempotentInstruction(cfg.Payer.PublicKey(), wallets[i+j], cfg.Mint.PublicKey()).Build())
+				ixs = append(ixs, ata.NewCreateIdempotentInstructionWithTokenProgram(cfg.Payer.PublicKey(), wallets[i+j], cfg.Mint.PublicKey(), cfg.Program).Build())
 			}
 		}
 	}
@@ -150,7 +181,7 @@ func (cfg StageConfig) fillTreasury(ctx context.Context, s *Stage) error {
 		return err
 	}
 	_, err = cfg.Send(ctx, []solana.Instruction{
-		token.NewMintToInstruction(cfg.TreasuryAmount-have, s.Mint, s.Treasury, cfg.Payer.PublicKey(), nil).Build(),
+		hsolana.Under(s.Program, token.NewMintToInstruction(cfg.TreasuryAmount-have, s.Mint, s.Treasury, cfg.Payer.PublicKey(), nil).Build()),
 	})
 	return err
 }
@@ -159,7 +190,7 @@ func (cfg StageConfig) fillTreasury(ctx context.Context, s *Stage) error {
 // delegate, in place of what it has granted before. The sender's payer pays.
 func (s Sender) Approve(ctx context.Context, stage *Stage, owner solana.PrivateKey, delegate solana.PublicKey, amount uint64) error {
 	_, err := s.Send(ctx, []solana.Instruction{
-		token.NewApproveCheckedInstruction(amount, stage.Decimals, stage.Treasury, stage.Mint, delegate, owner.PublicKey(), nil).Build(),
+		hsolana.Under(stage.Program, token.NewApproveCheckedInstruction(amount, stage.Decimals, stage.Treasury, stage.Mint, delegate, owner.PublicKey(), nil).Build()),
 	}, owner)
 	return err
 }

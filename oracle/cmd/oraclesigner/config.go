@@ -27,6 +27,7 @@ type config struct {
 	Key        string   `toml:"key" help:"file of the hot key (a JSON array of 64 numbers)"`
 
 	Mint           string        `toml:"mint" help:"address of the token's mint"`
+	TokenProgram   string        `toml:"token_program" help:"that the mint belongs to: spl-token or token-2022"`
 	Treasury       string        `toml:"treasury" help:"token account that payouts come from"`
 	Decimals       uint8         `toml:"decimals" help:"of the mint"`
 	MaxEpoch       uint64        `toml:"max_epoch" help:"most that one epoch may pay, in the token's smallest unit"`
@@ -41,7 +42,7 @@ type config struct {
 func defaults() config {
 	return config{
 		Socket: "/run/oraclesigner/socket", SocketMode: "0600", State: "/var/lib/oraclesigner", Key: "/var/lib/oraclesigner/hot.json",
-		Decimals: 8, MaxRent: 3_000_000, MaxPriorityFee: 200_000, MarkerAge: 10 * time.Minute, PerMinute: 6_000, Burst: 1_000,
+		TokenProgram: "spl-token", Decimals: 8, MaxRent: 3_000_000, MaxPriorityFee: 200_000, MarkerAge: 10 * time.Minute, PerMinute: 6_000, Burst: 1_000,
 	}
 }
 
@@ -54,6 +55,11 @@ func (c config) policy() (p signer.Policy, err error) {
 	if p.Mint, err = signer.ParseAddress(c.Mint); err != nil {
 		return p, fmt.Errorf("mint: %w", err)
 	}
+	program, ok := signer.TokenPrograms()[c.TokenProgram]
+	if !ok {
+		return p, fmt.Errorf("token_program is %q: write spl-token or token-2022", c.TokenProgram)
+	}
+	p.TokenProgram = program
 	if p.Treasury, err = signer.ParseAddress(c.Treasury); err != nil {
 		return p, fmt.Errorf("treasury: %w", err)
 	}

@@ -2,6 +2,7 @@ package solana
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,47 +18,106 @@ const (
 	stateFrozen      = 2
 )
 
-// tokenAccount is the part of an SPL token account that payouts depend on.
-type tokenAccount struct {
-	mint, owner solana.PublicKey
-	amount      uint64
-	delegate    solana.PublicKey // zero when there is none
-	delegated   uint64
-	state       byte
+// Extensions of a Token-2022 account that payouts can be made into.
+const (
+	immutableOwner = 7  // an associated account has it: nobody can give it away
+	requiredMemo   = 8  // one byte: whether a transfer must follow a memo
+	cpiGuard       = 11 // limits what other programs may do for the owner
+)
+
+// TokenAccount is the part of a token account that payouts depend on.
+type TokenAccount struct {
+	Mint, Owner solana.PublicKey
+	Amount      uint64
+	Delegate    solana.PublicKey // zero when there is none
+	Delegated   uint64
+	Frozen      bool
+	// Obstacle says why transfers may not reach the account though it is sound, and
+	// what to do; "" when they do.
+	Obstacle string
 }
 
-// parseTokenAccount reads the SPL Token program's layout: mint 32, owner 32,
-// amount u64, delegate (u32 tag, 32), state u8, native (u32 tag, u64),
-// delegated amount u64, close authority (u32 tag, 32); integers little-endian.
-func parseTokenAccount(acc *rpc.Account) (t tokenAccount, ok bool) {
-	if acc == nil || acc.Owner != solana.TokenProgramID || acc.Data == nil {
-		return t, false
+// ParseTokenAccount reads an initialized account of either token program: mint 32,
+// owner 32, amount u64, delegate (u32 tag, 32), state u8, native (u32 tag, u64),
+// delegated amount u64, close authority (u32 tag, 32); integers little-endian. One of
+// Token-2022 may have extensions behind that.
+func ParseTokenAccount(program solana.PublicKey, b []byte) (t TokenAccount, err error) {
+	var all []extension
+	switch program {
+	case solana.TokenProgramID:
+		if len(b) != tokenAccountSize {
+			return t, fmt.Errorf("%d bytes are no token account", len(b))
+		}
+	case solana.Token2022ProgramID:
+		if all, err = parseExtensions(b, tokenAccountSize, typeAccount); err != nil {
+			return t, err
+		}
+	default:
+		return t, fmt.Errorf("it is owned by %s, which is no token program", program)
 	}
-	b := acc.Data.GetBinary()
-	if len(b) != tokenAccountSize {
-		return t, false
-	}
-	copy(t.mint[:], b)
-	copy(t.owner[:], b[32:])
-	t.amount = binary.LittleEndian.Uint64(b[64:])
+	copy(t.Mint[:], b)
+	copy(t.Owner[:], b[32:])
+	t.Amount = binary.LittleEndian.Uint64(b[64:])
 	if binary.LittleEndian.Uint32(b[72:]) == 1 {
-		copy(t.delegate[:], b[76:])
-		t.delegated = binary.LittleEndian.Uint64(b[121:])
+		copy(t.Delegate[:], b[76:])
+		t.Delegated = binary.LittleEndian.Uint64(b[121:])
 	}
-	t.state = b[108]
-	return t, true
+	switch b[108] {
+	case stateInitialized:
+	case stateFrozen:
+		t.Frozen = true
+	default:
+		return t, errors.New("it is not initialized")
+	}
+	t.Obstacle = obstacle(all)
+	return t, nil
+}
+
+// obstacle looks for what may keep a transfer away from an account.
+func obstacle(all []extension) string {
+	for _, e := range all {
+		switch e.kind {
+		case immutableOwner, cpiGuard:
+		case requiredMemo:
+			if !allZero(e.value) {
+				return "token account takes transfers only with a memo: its owner must run `spl-token disable-required-transfer-memos`"
+			}
+		default:
+			return fmt.Sprintf("token account has the Token-2022 extension number %d, which payouts do not know: its owner must name another wallet", e.kind)
+		}
+	}
+	return ""
+}
+
+// held reads an account of the client's token program.
+func (c *Client) held(acc *rpc.Account) (t TokenAccount, err error) {
+	if acc == nil || acc.Data == nil || acc.Owner != c.program {
+		return t, errors.New("it is not an account of the mint's token program")
+	}
+	return ParseTokenAccount(acc.Owner, acc.Data.GetBinary())
 }
 
 // spendable is how much key may transfer: everything as the owner, the allowance
 // as the delegate.
-func (t tokenAccount) spendable(key solana.PublicKey) uint64 {
-	switch key {
-	case t.owner:
-		return t.amount
-	case t.delegate:
-		return min(t.amount, t.delegated)
+func (t TokenAccount) spendable(key solana.PublicKey) uint64 {
+	switch {
+	case t.Frozen:
+		return 0
+	case key == t.Owner:
+		return t.Amount
+	case key == t.Delegate:
+		return min(t.Amount, t.Delegated)
 	}
 	return 0
+}
+
+// AssociatedAccount is where a wallet holds tokens of a mint that belongs to program.
+func AssociatedAccount(w poc.Wallet, mint, program solana.PublicKey) (solana.PublicKey, error) {
+	ata, _, err := solana.FindAssociatedTokenAddressWithProgram(solana.PublicKey(w), mint, program)
+	if err != nil {
+		return ata, fmt.Errorf("solana: derive token account: %w", err)
+	}
+	return ata, nil
 }
 
 // atas remembers derived token accounts: a derivation costs tens of microseconds,
@@ -78,9 +138,9 @@ func (c *Client) tokenAccount(w poc.Wallet) (solana.PublicKey, error) {
 	if ok {
 		return ata, nil
 	}
-	ata, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(w), c.cfg.Mint)
+	ata, err := AssociatedAccount(w, c.cfg.Mint, c.program)
 	if err != nil {
-		return ata, fmt.Errorf("solana: derive token account: %w", err)
+		return ata, err
 	}
 	c.atas.mu.Lock()
 	defer c.atas.mu.Unlock()

@@ -68,8 +68,8 @@ func (c *Client) payout(m settle.Marker, to []reward.Payout, b settle.Blockhash,
 	}
 	ixs := []solana.Instruction{
 		system.NewTransferInstruction(c.rent, c.hot, marker).Build(),
-		system.NewAllocateWithSeedInstruction(c.hot, seed, tokenAccountSize, solana.TokenProgramID, marker, c.hot).Build(),
-		token.NewInitializeAccount3Instruction(c.hot, marker, c.cfg.Mint).Build(),
+		system.NewAllocateWithSeedInstruction(c.hot, seed, tokenAccountSize, c.program, marker, c.hot).Build(),
+		Under(c.program, token.NewInitializeAccount3Instruction(c.hot, marker, c.cfg.Mint).Build()),
 		computebudget.NewSetComputeUnitLimitInstruction(units).Build(),
 		computebudget.NewSetComputeUnitPriceInstruction(c.unitPrice(b.UnitPrice, attempt)).Build(),
 	}
@@ -79,8 +79,8 @@ func (c *Client) payout(m settle.Marker, to []reward.Payout, b settle.Blockhash,
 		if err != nil {
 			return nil, purpose, err
 		}
-		ixs = append(ixs, token.NewTransferCheckedInstruction(
-			uint64(p.Amount), c.decimals, c.cfg.Treasury, c.cfg.Mint, ata, c.hot, nil).Build())
+		ixs = append(ixs, Under(c.program, token.NewTransferCheckedInstruction(
+			uint64(p.Amount), c.decimals, c.cfg.Treasury, c.cfg.Mint, ata, c.hot, nil).Build()))
 	}
 	return ixs, purpose, nil
 }
@@ -103,12 +103,29 @@ func (c *Client) Reclaim(ctx context.Context, ms []settle.Marker, marks []settle
 			return settle.Tx{}, fmt.Errorf("solana: derive marker: %w", err)
 		}
 		if marks[i].Dust > 0 {
-			ixs = append(ixs, token.NewTransferCheckedInstruction(uint64(marks[i].Dust), c.decimals, marker, c.cfg.Mint, c.cfg.Treasury, c.hot, nil).Build())
+			ixs = append(ixs, Under(c.program, token.NewTransferCheckedInstruction(uint64(marks[i].Dust), c.decimals, marker, c.cfg.Mint, c.cfg.Treasury, c.hot, nil).Build()))
 		}
-		ixs = append(ixs, token.NewCloseAccountInstruction(marker, c.hot, c.hot, nil).Build())
+		ixs = append(ixs, Under(c.program, token.NewCloseAccountInstruction(marker, c.hot, c.hot, nil).Build()))
 	}
 	return c.sign(ctx, ixs, b, signer.Purpose{Kind: signer.Reclaim, Markers: ms})
 }
+
+// Under is an instruction of the SPL Token program as one of another token program.
+// Token-2022 kept number and layout of those that payouts are made of.
+func Under(program solana.PublicKey, ix *token.Instruction) solana.Instruction {
+	if program == solana.TokenProgramID {
+		return ix
+	}
+	return under{ix, program}
+}
+
+type under struct {
+	*token.Instruction
+	program solana.PublicKey
+}
+
+// ProgramID implements [solana.Instruction].
+func (u under) ProgramID() solana.PublicKey { return u.program }
 
 func (c *Client) sign(ctx context.Context, ixs []solana.Instruction, b settle.Blockhash, p signer.Purpose) (settle.Tx, error) {
 	tx, err := solana.NewTransaction(ixs, solana.Hash(b.Hash), solana.TransactionPayer(c.hot))

@@ -2,6 +2,7 @@ package solana
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -42,8 +43,9 @@ type Client struct {
 	cfg      Config
 	rpc      *rpc.Client
 	hot      solana.PublicKey
+	program  solana.PublicKey // that the mint belongs to
 	decimals uint8
-	rent     uint64 // of a token account
+	rent     uint64 // of a marker
 	prices   prices
 	atas     atas
 }
@@ -74,13 +76,19 @@ func dialOnce(ctx context.Context, cfg Config) (c *Client, fatal bool, err error
 	}
 	c = newReader(cfg.Endpoint, cfg.Limits)
 	c.cfg, c.hot = cfg, cfg.Hot.PublicKey()
+	if fatal, err = c.learn(ctx); err != nil {
+		return nil, fatal, err
+	}
+	if k, ok := cfg.Hot.(boundKey); ok && k.TokenProgram() != c.program {
+		return nil, true, fmt.Errorf("solana: the signer is bound to the token program %s, the mint %s belongs to %s: correct token_program in oraclesigner's configuration",
+			solana.PublicKey(k.TokenProgram()), cfg.Mint, c.program)
+	}
 	if c.cfg.Treasury.IsZero() {
-		if c.cfg.Treasury, _, err = solana.FindAssociatedTokenAddress(c.hot, cfg.Mint); err != nil {
-			return nil, true, fmt.Errorf("solana: derive the treasury account: %w", err)
+		if c.cfg.Treasury, err = AssociatedAccount(poc.Wallet(c.hot), cfg.Mint, c.program); err != nil {
+			return nil, true, fmt.Errorf("solana: the treasury: %w", err)
 		}
 	}
-	fatal, err = c.learn(ctx)
-	return c, fatal, err
+	return c, false, nil
 }
 
 // pause grows from try to try.
@@ -109,10 +117,13 @@ func newReader(endpoint string, l Limits) *Client {
 	transport := jsonrpc.NewClientWithOpts(endpoint, &jsonrpc.RPCClientOpts{
 		HTTPClient: &http.Client{Timeout: callTimeout, Transport: newGate(endpoint, l)},
 	})
-	return &Client{cfg: Config{Endpoint: endpoint}, rpc: rpc.NewWithCustomRPCClient(transport)}
+	return &Client{cfg: Config{Endpoint: endpoint}, rpc: rpc.NewWithCustomRPCClient(transport), program: solana.TokenProgramID}
 }
 
-// learn reads the mint's decimals and the rent of a token account.
+// boundKey is a key that signs for mints of one token program only.
+type boundKey interface{ TokenProgram() [32]byte }
+
+// learn reads the mint and the rent of a marker.
 func (c *Client) learn(ctx context.Context) (fatal bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -123,9 +134,18 @@ func (c *Client) learn(ctx context.Context) (fatal bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("solana: read mint: %w", err)
 	}
-	if c.decimals, err = checkMint(c.cfg.Mint, acc.Value); err != nil {
+	if acc == nil || acc.Value == nil {
+		return false, errors.New("solana: empty answer for the mint")
+	}
+	var data []byte
+	if acc.Value.Data != nil {
+		data = acc.Value.Data.GetBinary()
+	}
+	mint, err := ParseMint(c.cfg.Mint, acc.Value.Owner, data)
+	if err != nil {
 		return true, err
 	}
+	c.program, c.decimals = mint.Program, mint.Decimals
 	c.rent, err = c.rpc.GetMinimumBalanceForRentExemption(ctx, tokenAccountSize, rpc.CommitmentFinalized)
 	if err != nil {
 		return false, fmt.Errorf("solana: ask for the rent: %w", err)
@@ -265,20 +285,18 @@ func (c *Client) problem(acc *rpc.Account, w poc.Wallet) string {
 	if acc == nil {
 		return "no token account: the owner must create one for the mint"
 	}
-	t, ok := parseTokenAccount(acc)
+	t, err := c.held(acc)
 	switch {
-	case !ok:
-		return "token account is not one of the SPL Token program"
-	case t.mint != c.cfg.Mint:
-		return "token account is for another mint"
-	case t.owner != solana.PublicKey(w):
-		return "token account belongs to somebody else"
-	case t.state == stateFrozen:
-		return "token account is frozen"
-	case t.state != stateInitialized:
-		return "token account is not initialized"
+	case err != nil:
+		return fmt.Sprintf("token account cannot be used (%v): its owner must name another wallet", err)
+	case t.Mint != c.cfg.Mint:
+		return "token account is for another mint: its owner must name another wallet"
+	case t.Owner != solana.PublicKey(w):
+		return "token account belongs to somebody else: the wallet must get it back, or its owner names another wallet"
+	case t.Frozen:
+		return "token account is frozen: the mint's freeze authority must thaw it"
 	}
-	return ""
+	return t.Obstacle
 }
 
 // Funds reads the treasury and the fee payer.
@@ -290,7 +308,7 @@ func (c *Client) Funds(ctx context.Context) (ledger.Amount, uint64, error) {
 		return 0, 0, err
 	}
 	var tokens, lamports uint64
-	if t, ok := parseTokenAccount(accounts[0]); ok && t.mint == c.cfg.Mint && t.state == stateInitialized {
+	if t, err := c.held(accounts[0]); err == nil && t.Mint == c.cfg.Mint {
 		tokens = t.spendable(c.hot)
 	}
 	if accounts[1] != nil {
@@ -303,7 +321,7 @@ func (c *Client) Funds(ctx context.Context) (ledger.Amount, uint64, error) {
 func (c *Client) TokenBalance(ctx context.Context, w poc.Wallet) (ledger.Amount, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	ata, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(w), c.cfg.Mint)
+	ata, err := AssociatedAccount(w, c.cfg.Mint, c.program)
 	if err != nil {
 		return 0, err
 	}
@@ -314,9 +332,9 @@ func (c *Client) TokenBalance(ctx context.Context, w poc.Wallet) (ledger.Amount,
 	if err != nil {
 		return 0, err
 	}
-	t, ok := parseTokenAccount(acc.Value)
-	if !ok {
-		return 0, fmt.Errorf("solana: %s is not a token account", ata)
+	t, err := c.held(acc.Value)
+	if err != nil {
+		return 0, fmt.Errorf("solana: token account %s: %w", ata, err)
 	}
-	return ledger.Amount(t.amount), nil
+	return ledger.Amount(t.Amount), nil
 }

@@ -16,14 +16,14 @@ import (
 
 // markerAddress is where a batch's marker lies.
 func (c *Client) markerAddress(m settle.Marker) (addr solana.PublicKey, seed string, err error) {
-	return MarkerAddress(c.hot, m)
+	return MarkerAddress(c.hot, c.program, m)
 }
 
-// MarkerAddress derives a marker from the hot key, so that an auditor can find
-// the transaction of every batch.
-func MarkerAddress(hot solana.PublicKey, m settle.Marker) (addr solana.PublicKey, seed string, err error) {
+// MarkerAddress derives a marker from the hot key and the mint's token program, so
+// that an auditor can find the transaction of every batch.
+func MarkerAddress(hot, program solana.PublicKey, m settle.Marker) (addr solana.PublicKey, seed string, err error) {
 	seed = fmt.Sprintf("hs/%d/%d", m.Epoch, m.Batch)
-	addr, err = solana.CreateWithSeed(hot, seed, solana.TokenProgramID)
+	addr, err = solana.CreateWithSeed(hot, seed, program)
 	return addr, seed, err
 }
 
@@ -63,8 +63,8 @@ func (c *Client) Marks(ctx context.Context, ms []settle.Marker) ([]settle.Mark, 
 	}
 	out := make([]settle.Mark, len(ms))
 	for i, acc := range accounts {
-		if t, ok := parseTokenAccount(acc); ok && t.owner == c.hot {
-			out[i] = settle.Mark{Exists: true, Dust: min(ledger.Amount(t.amount), ledger.MaxAmount)}
+		if t, err := c.held(acc); err == nil && t.Owner == c.hot {
+			out[i] = settle.Mark{Exists: true, Dust: min(ledger.Amount(t.Amount), ledger.MaxAmount)}
 		}
 	}
 	return out, nil

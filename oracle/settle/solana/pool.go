@@ -109,7 +109,7 @@ func dialPool(ctx context.Context, cfg PoolConfig) (_ *Pool, _ *Client, fatal bo
 	}
 	for _, e := range p.endpoints {
 		endpoint := e.cfg.Endpoint
-		e.cfg, e.hot, e.decimals, e.rent = lead.cfg, lead.hot, lead.decimals, lead.rent
+		e.cfg, e.hot, e.program, e.decimals, e.rent = lead.cfg, lead.hot, lead.program, lead.decimals, lead.rent
 		e.cfg.Endpoint = endpoint
 	}
 	return p, lead, false, nil

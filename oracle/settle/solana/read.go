@@ -19,7 +19,7 @@ type Landed struct {
 	Transfers []Transfer
 }
 
-// Transfer is one SPL TransferChecked of a transaction.
+// Transfer is one TransferChecked of a transaction, of either token program.
 type Transfer struct {
 	Source, Mint, Destination, Authority solana.PublicKey
 	Amount                               uint64
@@ -88,7 +88,7 @@ func decode(out *Landed, tx *solana.Transaction) error {
 		switch keys[ix.ProgramIDIndex] {
 		case solana.MemoProgramID:
 			out.Memos = append(out.Memos, string(ix.Data))
-		case solana.TokenProgramID:
+		case solana.TokenProgramID, solana.Token2022ProgramID:
 			if t, ok := transferChecked(ix, keys); ok {
 				out.Transfers = append(out.Transfers, t)
 			}

@@ -77,7 +77,7 @@ func testClient(t *testing.T) *Client {
 	k := newKey(t)
 	return &Client{
 		cfg: Config{Hot: NewFileKey(k), Mint: newKey(t).PublicKey(), Treasury: newKey(t).PublicKey(), UnitPrice: 100, MaxUnitPrice: 1000},
-		hot: k.PublicKey(), decimals: 8, rent: 2_039_280,
+		hot: k.PublicKey(), program: solana.TokenProgramID, decimals: 8, rent: 2_039_280,
 	}
 }
 
@@ -115,9 +115,10 @@ func TestPayoutFitsAndIsGuarded(t *testing.T) {
 			t.Errorf("%d recipients passed", n)
 		}
 	}
-	one, _, _ := MarkerAddress(c.hot, settle.Marker{Epoch: 1, Batch: 2})
-	two, _, _ := MarkerAddress(c.hot, settle.Marker{Epoch: 1, Batch: 3})
-	if one == two {
+	one, _, _ := MarkerAddress(c.hot, c.program, settle.Marker{Epoch: 1, Batch: 2})
+	two, _, _ := MarkerAddress(c.hot, c.program, settle.Marker{Epoch: 1, Batch: 3})
+	other, _, _ := MarkerAddress(c.hot, solana.Token2022ProgramID, settle.Marker{Epoch: 1, Batch: 2})
+	if one == two || one == other {
 		t.Error("two batches share a marker")
 	}
 }
@@ -212,12 +213,43 @@ func TestRecipientProblems(t *testing.T) {
 		{"not initialized", account(t, solana.TokenProgramID, tokenData(c.cfg.Mint, owner, 0, 0)), "not initialized"},
 		{"other mint", account(t, solana.TokenProgramID, tokenData(owner, owner, 5, 1)), "another mint"},
 		{"other owner", account(t, solana.TokenProgramID, tokenData(c.cfg.Mint, c.hot, 5, 1)), "somebody else"},
-		{"other program", account(t, solana.Token2022ProgramID, tokenData(c.cfg.Mint, owner, 5, 1)), "not one of the SPL"},
-		{"other size", account(t, solana.TokenProgramID, make([]byte, 82)), "not one of the SPL"},
+		{"other program", account(t, solana.Token2022ProgramID, tokenData(c.cfg.Mint, owner, 5, 1)), "not an account of the mint's token program"},
+		{"other size", account(t, solana.TokenProgramID, make([]byte, 82)), "82 bytes are no token account"},
 	} {
 		if got := c.problem(tt.acc, w); got != tt.want && (tt.want == "" || !strings.Contains(got, tt.want)) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestRecipientProblems2022: what extensions of a recipient's account do to payouts.
+func TestRecipientProblems2022(t *testing.T) {
+	c := testClient(t)
+	c.program = solana.Token2022ProgramID
+	w := poc.Wallet(newKey(t).PublicKey())
+	base := tokenData(c.cfg.Mint, solana.PublicKey(w), 5, 1)
+	for _, tt := range []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"bare", base, ""},
+		{"associated", account2022(base, extension{immutableOwner, nil}), ""},
+		{"guarded", account2022(base, extension{immutableOwner, nil}, extension{cpiGuard, []byte{1}}), ""},
+		{"no memo wanted", account2022(base, extension{requiredMemo, []byte{0}}), ""},
+		{"memo wanted", account2022(base, extension{immutableOwner, nil}, extension{requiredMemo, []byte{1}}), "disable-required-transfer-memos"},
+		{"fee withheld", account2022(base, extension{2, make([]byte, 8)}), "extension number 2, which payouts do not know"},
+		{"frozen", account2022(changed(base, 108, stateFrozen), extension{immutableOwner, nil}), "must thaw it"},
+		{"a mint", changed(account2022(base, extension{immutableOwner, nil}), typeAt, typeMint), "account type 1"},
+		{"cut off", account2022(base, extension{immutableOwner, []byte{1}})[:170], "cut off"},
+	} {
+		got := c.problem(account(t, solana.Token2022ProgramID, tt.data), w)
+		if got != tt.want && (tt.want == "" || !strings.Contains(got, tt.want)) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	if got := c.problem(account(t, solana.TokenProgramID, base), w); !strings.Contains(got, "mint's token program") {
+		t.Errorf("an account of the other program: %q", got)
 	}
 }
 
@@ -248,8 +280,13 @@ func TestSpendable(t *testing.T) {
 	binary.LittleEndian.PutUint32(data[72:], 1)
 	copy(data[76:], delegate[:])
 	binary.LittleEndian.PutUint64(data[121:], 30)
-	acc, ok := parseTokenAccount(account(t, solana.TokenProgramID, data))
-	if !ok || acc.spendable(owner) != 100 || acc.spendable(delegate) != 30 || acc.spendable(acc.mint) != 0 {
-		t.Errorf("account %+v", acc)
+	for _, program := range []solana.PublicKey{solana.TokenProgramID, solana.Token2022ProgramID} {
+		acc, err := ParseTokenAccount(program, data)
+		if err != nil || acc.spendable(owner) != 100 || acc.spendable(delegate) != 30 || acc.spendable(acc.Mint) != 0 {
+			t.Errorf("account %+v, %v", acc, err)
+		}
+	}
+	if acc, err := ParseTokenAccount(solana.TokenProgramID, changed(data, 108, stateFrozen)); err != nil || acc.spendable(owner)+acc.spendable(delegate) != 0 {
+		t.Errorf("a frozen account: %+v, %v", acc, err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gagliardetto/solana-go/rpc"
 
 	"heliograph/oracle/ledger"
+	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/poc"
 )
 
@@ -106,7 +107,7 @@ func build(t Treasury, g Grant, c Choice, hash solana.Hash) (m Message, err erro
 		ixs = append(ixs, system.NewAdvanceNonceAccountInstruction(c.Nonce, solana.SysVarRecentBlockHashesPubkey, payer).Build())
 	}
 	ixs = append(ixs,
-		token.NewApproveCheckedInstruction(uint64(g.Total), t.Decimals, t.Account, t.Mint, g.Hot, t.Owner, signers).Build(),
+		hsolana.Under(t.Program, token.NewApproveCheckedInstruction(uint64(g.Total), t.Decimals, t.Account, t.Mint, g.Hot, t.Owner, signers).Build()),
 		solana.NewInstruction(solana.MemoProgramID, solana.AccountMetaSlice{}, []byte(g.Text())))
 	tx, err := solana.NewTransaction(ixs, hash, solana.TransactionPayer(payer))
 	if err != nil {

@@ -2,7 +2,6 @@ package approve
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +11,8 @@ import (
 	"github.com/gagliardetto/solana-go"
 	"github.com/gagliardetto/solana-go/rpc"
 	"github.com/gagliardetto/solana-go/rpc/jsonrpc"
+
+	hsolana "heliograph/oracle/settle/solana"
 )
 
 // callTimeout bounds one RPC call.
@@ -25,6 +26,7 @@ func dial(endpoint string) *rpc.Client {
 // Treasury is the token account that payouts come from, as the chain shows it.
 type Treasury struct {
 	Account, Mint, Owner solana.PublicKey
+	Program              solana.PublicKey // the token program of all three
 	Decimals             uint8
 	Balance              uint64
 	Delegate             solana.PublicKey // zero: none
@@ -38,57 +40,58 @@ type Multisig struct {
 	Signers  []solana.PublicKey
 }
 
-// Layouts of the SPL Token program. A multisig is m u8, n u8, initialized u8 and
-// eleven keys.
-const (
-	tokenAccountSize = 165
-	mintSize         = 82
-	multisigSize     = 3 + 11*32
-)
+// multisigSize is the length of a multisig of either token program: m u8, n u8,
+// initialized u8 and eleven keys.
+const multisigSize = 3 + 11*32
 
 // ReadTreasury asks the chain about a treasury, its mint and its owner.
 func ReadTreasury(ctx context.Context, endpoint string, account solana.PublicKey) (t Treasury, err error) {
 	c := dial(endpoint)
-	b, err := tokenData(ctx, c, account, "the treasury")
+	program, b, err := read(ctx, c, account, "the treasury")
 	if err != nil {
 		return t, err
 	}
-	if len(b) != tokenAccountSize || b[108] != 1 {
-		return t, fmt.Errorf("approve: the treasury %s is not a usable token account: it has %d bytes, or is frozen", account, len(b))
+	held, err := hsolana.ParseTokenAccount(program, b)
+	if err != nil {
+		return t, fmt.Errorf("approve: the treasury %s is not a usable token account: %w", account, err)
 	}
-	t = Treasury{Account: account, Mint: solana.PublicKey(b[:32]), Owner: solana.PublicKey(b[32:64]), Balance: binary.LittleEndian.Uint64(b[64:])}
-	if binary.LittleEndian.Uint32(b[72:]) == 1 {
-		t.Delegate, t.Allowance = solana.PublicKey(b[76:108]), binary.LittleEndian.Uint64(b[121:])
+	if held.Frozen {
+		return t, fmt.Errorf("approve: the treasury %s is frozen: the mint's freeze authority must thaw it", account)
 	}
-	m, err := tokenData(ctx, c, t.Mint, "the mint")
+	t = Treasury{Account: account, Program: program, Mint: held.Mint, Owner: held.Owner, Balance: held.Amount, Delegate: held.Delegate, Allowance: held.Delegated}
+	owner, b, err := read(ctx, c, t.Mint, "the mint")
 	if err != nil {
 		return t, err
 	}
-	if len(m) != mintSize {
-		return t, fmt.Errorf("approve: %s is not a plain SPL Token mint", t.Mint)
+	m, err := hsolana.ParseMint(t.Mint, owner, b)
+	if err != nil {
+		return t, fmt.Errorf("approve: %w", err)
 	}
-	t.Decimals = m[44]
-	t.Multisig, err = readMultisig(ctx, c, t.Owner)
+	if owner != program {
+		return t, fmt.Errorf("approve: the treasury %s belongs to the token program %s, its mint to %s", account, program, owner)
+	}
+	t.Decimals = m.Decimals
+	t.Multisig, err = readMultisig(ctx, c, t.Owner, program)
 	return t, err
 }
 
-// tokenData reads an account of the SPL Token program.
-func tokenData(ctx context.Context, c *rpc.Client, account solana.PublicKey, what string) ([]byte, error) {
+// read asks for an account.
+func read(ctx context.Context, c *rpc.Client, account solana.PublicKey, what string) (owner solana.PublicKey, data []byte, err error) {
 	res, err := c.GetAccountInfoWithOpts(ctx, account, &rpc.GetAccountInfoOpts{Encoding: solana.EncodingBase64, Commitment: rpc.CommitmentFinalized})
 	if errors.Is(err, rpc.ErrNotFound) {
-		return nil, fmt.Errorf("approve: %s %s does not exist on this cluster", what, account)
+		return owner, nil, fmt.Errorf("approve: %s %s does not exist on this cluster", what, account)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("approve: read %s: %w", what, err)
+		return owner, nil, fmt.Errorf("approve: read %s: %w", what, err)
 	}
-	if res == nil || res.Value == nil || res.Value.Owner != solana.TokenProgramID {
-		return nil, fmt.Errorf("approve: %s %s is not an account of the SPL Token program", what, account)
+	if res == nil || res.Value == nil {
+		return owner, nil, fmt.Errorf("approve: read %s: empty answer", what)
 	}
-	return res.GetBinary(), nil
+	return res.Value.Owner, res.GetBinary(), nil
 }
 
-// readMultisig returns nil for an owner that is not a multisig.
-func readMultisig(ctx context.Context, c *rpc.Client, owner solana.PublicKey) (*Multisig, error) {
+// readMultisig returns nil for an owner that is no account of the treasury's program.
+func readMultisig(ctx context.Context, c *rpc.Client, owner, program solana.PublicKey) (*Multisig, error) {
 	res, err := c.GetAccountInfoWithOpts(ctx, owner, &rpc.GetAccountInfoOpts{Encoding: solana.EncodingBase64, Commitment: rpc.CommitmentFinalized})
 	if errors.Is(err, rpc.ErrNotFound) {
 		return nil, nil
@@ -96,7 +99,7 @@ func readMultisig(ctx context.Context, c *rpc.Client, owner solana.PublicKey) (*
 	if err != nil {
 		return nil, fmt.Errorf("approve: read the treasury's owner: %w", err)
 	}
-	if res.Value == nil || res.Value.Owner != solana.TokenProgramID {
+	if res == nil || res.Value == nil || res.Value.Owner != program {
 		return nil, nil
 	}
 	return parseMultisig(res.GetBinary())

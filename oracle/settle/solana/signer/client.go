@@ -28,6 +28,7 @@ type Client struct {
 	key      [32]byte
 	mint     [32]byte
 	treasury [32]byte
+	program  [32]byte
 }
 
 // Dial asks the signer at a socket who it is.
@@ -37,10 +38,10 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(b) != 3*keySize {
+	if len(b) != 4*keySize {
 		return nil, fmt.Errorf("signer: %s is no signer: it answers with %d bytes", path, len(b))
 	}
-	c.key, c.mint, c.treasury = [32]byte(b), [32]byte(b[keySize:]), [32]byte(b[2*keySize:])
+	c.key, c.mint, c.treasury, c.program = [32]byte(b), [32]byte(b[keySize:]), [32]byte(b[2*keySize:]), [32]byte(b[3*keySize:])
 	return c, nil
 }
 
@@ -52,6 +53,9 @@ func (c *Client) Mint() [32]byte { return c.mint }
 
 // Treasury is the token account that the signer is bound to.
 func (c *Client) Treasury() [32]byte { return c.treasury }
+
+// TokenProgram is the token program that the signer is bound to.
+func (c *Client) TokenProgram() [32]byte { return c.program }
 
 // Sign asks for a signature. A refusal, or a signer that is not there, is a
 // *settle.NoSignature.

@@ -16,7 +16,8 @@ import (
 // Programs that a message may call, and that addresses are derived under.
 var (
 	systemProgram  = account{}
-	tokenProgram   = known("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
+	splToken       = known("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
+	token2022      = known("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
 	memoProgram    = known("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 	budgetProgram  = known("ComputeBudget111111111111111111111111111111")
 	ataProgram     = known("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL")
@@ -30,6 +31,11 @@ func known(text string) account {
 		panic(err) // a typing mistake above; every test meets it
 	}
 	return a
+}
+
+// TokenPrograms are the names of the token programs whose mints can be paid out.
+func TokenPrograms() map[string][32]byte {
+	return map[string][32]byte{"spl-token": splToken, "token-2022": token2022}
 }
 
 // ParseAddress reads the base58 text of an address.
@@ -47,20 +53,22 @@ func (a account) String() string { return base58.Encode(a[:]) }
 func markerSeed(m settle.Marker) string { return fmt.Sprintf("hs/%d/%d", m.Epoch, m.Batch) }
 
 // markerOf derives a marker: SHA-256 of base, seed and owning program.
-func markerOf(hot account, m settle.Marker) account {
+func (p Policy) markerOf(hot account, m settle.Marker) account {
+	program := p.program()
 	h := sha256.New()
 	h.Write(hot[:])
 	h.Write([]byte(markerSeed(m)))
-	h.Write(tokenProgram[:])
+	h.Write(program[:])
 	return account(h.Sum(nil))
 }
 
 // tokenAccountOf derives a wallet's associated token account: the first of the
 // addresses with bump 255, 254... that is no point of the curve.
-func tokenAccountOf(w poc.Wallet, mint account) (account, error) {
+func (p Policy) tokenAccountOf(w poc.Wallet) (account, error) {
+	program := p.program()
 	for bump := 255; bump >= 0; bump-- {
 		h := sha256.New()
-		for _, part := range [][]byte{w[:], tokenProgram[:], mint[:], {byte(bump)}, ataProgram[:], derivedAddress} {
+		for _, part := range [][]byte{w[:], program[:], p.Mint[:], {byte(bump)}, ataProgram[:], derivedAddress} {
 			h.Write(part)
 		}
 		if a := account(h.Sum(nil)); !onCurve(a) {

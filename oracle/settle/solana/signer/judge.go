@@ -30,7 +30,7 @@ func (p Policy) payment(hot account, e effects, c Purpose) (out payment, err err
 		return out, refuse("a payout takes one marker: it is funded %d, allocated %d and opened %d times", len(e.funded), len(e.allocated), len(e.opened))
 	}
 	m := e.allocated[0]
-	if at := markerOf(hot, m); m != c.Markers[0] || e.funded[0] != at || e.opened[0] != at {
+	if at := p.markerOf(hot, m); m != c.Markers[0] || e.funded[0] != at || e.opened[0] != at {
 		return out, refuse("the marker is not that of batch %d/%d", c.Markers[0].Epoch, c.Markers[0].Batch)
 	}
 	if len(e.transfers) == 0 || len(e.transfers) != len(c.Wallets) {
@@ -41,7 +41,7 @@ func (p Policy) payment(hot account, e effects, c Purpose) (out payment, err err
 		if t.source != p.Treasury {
 			return out, refuse("transfer %d is from %s, not from the treasury", i, t.source)
 		}
-		to, err := tokenAccountOf(c.Wallets[i], p.Mint)
+		to, err := p.tokenAccountOf(c.Wallets[i])
 		if err != nil || to != t.destination {
 			return out, refuse("transfer %d goes to %s, which is not the token account of wallet %s", i, t.destination, account(c.Wallets[i]))
 		}
@@ -61,7 +61,7 @@ func (p Policy) reclaim(hot account, e effects, c Purpose) error {
 		return refuse("%d accounts are closed, %d batches named", len(e.closed), len(c.Markers))
 	}
 	for i, a := range e.closed {
-		if m := c.Markers[i]; a != markerOf(hot, m) {
+		if m := c.Markers[i]; a != p.markerOf(hot, m) {
 			return refuse("account %s is not the marker of batch %d/%d", a, m.Epoch, m.Batch)
 		}
 	}

@@ -13,10 +13,19 @@ import (
 // Policy is what a signer is bound to.
 type Policy struct {
 	Mint, Treasury [32]byte
+	TokenProgram   [32]byte // that the mint belongs to; zero: SPL Token
 	Decimals       uint8
 	MaxRent        uint64 // lamports that may be sent to one marker
 	MaxPriorityFee uint64 // lamports of priority fee in one transaction
 	MaxEpoch       ledger.Amount
+}
+
+// program is the one token program that messages may call.
+func (p Policy) program() account {
+	if p.TokenProgram == ([32]byte{}) {
+		return splToken
+	}
+	return p.TokenProgram
 }
 
 // refuse makes a refusal; its text is the reason.
@@ -67,7 +76,7 @@ func (p Policy) effectsOf(hot account, b []byte) (e effects, err error) {
 			err = f.read(ix)
 		case systemProgram:
 			err = p.system(hot, ix, &e)
-		case tokenProgram:
+		case p.program():
 			err = p.token(hot, ix, &e)
 		case memoProgram:
 			if len(ix.accounts) > 0 {
@@ -143,7 +152,7 @@ func (p Policy) system(hot account, ix instruction, e *effects) error {
 		}
 		e.funded = append(e.funded, ix.accounts[1])
 	case 9:
-		m, err := allocation(hot, ix)
+		m, err := p.allocation(hot, ix)
 		if err != nil {
 			return err
 		}
@@ -155,7 +164,7 @@ func (p Policy) system(hot account, ix instruction, e *effects) error {
 }
 
 // allocation reads AllocateWithSeed and checks everything but the epoch.
-func allocation(hot account, ix instruction) (m settle.Marker, err error) {
+func (p Policy) allocation(hot account, ix instruction) (m settle.Marker, err error) {
 	const head, tail = 4 + keySize + 8, 8 + keySize
 	d := ix.data
 	if len(d) < head+tail {
@@ -168,13 +177,13 @@ func allocation(hot account, ix instruction) (m settle.Marker, err error) {
 		return m, errors.New("the base of the marker is not the hot key")
 	case binary.LittleEndian.Uint64(d[4+keySize:]) != uint64(len(seed)):
 		return m, errors.New("the marker's seed has another length than stated")
-	case binary.LittleEndian.Uint64(rest) != markerSpace || account(rest[8:]) != tokenProgram:
+	case binary.LittleEndian.Uint64(rest) != markerSpace || account(rest[8:]) != p.program():
 		return m, errors.New("the marker is not a token account")
 	}
 	if n, err := fmt.Sscanf(string(seed), "hs/%d/%d", &m.Epoch, &m.Batch); n != 2 || err != nil || markerSeed(m) != string(seed) {
 		return m, fmt.Errorf("the marker's seed %.40q is not hs/<epoch>/<batch>", seed)
 	}
-	if ix.accounts[0] != markerOf(hot, m) {
+	if ix.accounts[0] != p.markerOf(hot, m) {
 		return m, errors.New("the marker's address does not follow from its seed")
 	}
 	return m, nil

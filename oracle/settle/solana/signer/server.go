@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,7 +139,8 @@ func (s *Signer) answer(ctx context.Context, op byte, b []byte) ([]byte, error) 
 	}
 	switch {
 	case op == opIdentity && len(b) == 0:
-		return append(append(append([]byte(nil), s.hot[:]...), s.cfg.Policy.Mint[:]...), s.cfg.Policy.Treasury[:]...), nil
+		p, program := s.cfg.Policy, s.cfg.Policy.program()
+		return slices.Concat(s.hot[:], p.Mint[:], p.Treasury[:], program[:]), nil
 	case op == opSign:
 		msg, p, err := parseSign(b)
 		if err != nil {

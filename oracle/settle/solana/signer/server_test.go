@@ -57,7 +57,7 @@ func TestOverTheSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.PublicKey() != [32]byte(w.hot) || c.Mint() != [32]byte(w.mint) || c.Treasury() != [32]byte(w.from) {
+	if c.PublicKey() != [32]byte(w.hot) || c.Mint() != [32]byte(w.mint) || c.Treasury() != [32]byte(w.from) || c.TokenProgram() != [32]byte(w.program) {
 		t.Error("another identity")
 	}
 	list := settle.List{Epoch: epoch, ListHash: [32]byte(hashOf(w.text)), Payouts: w.list}

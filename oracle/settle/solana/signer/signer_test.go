@@ -37,16 +37,18 @@ type world struct {
 	hot  solana.PublicKey
 	mint solana.PublicKey
 	from solana.PublicKey
-	list []reward.Payout
-	text []byte
-	now  time.Time
+	// program is the token program of the messages.
+	program solana.PublicKey
+	list    []reward.Payout
+	text    []byte
+	now     time.Time
 }
 
 const epoch = 7
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, mint: solana.PublicKey{1}, from: solana.PublicKey{2}, now: time.Unix(1_800_000_000, 0)}
+	w := &world{t: t, mint: solana.PublicKey{1}, from: solana.PublicKey{2}, program: solana.TokenProgramID, now: time.Unix(1_800_000_000, 0)}
 	key := ed25519.NewKeyFromSeed(make([]byte, 32))
 	w.hot = solana.PublicKey(key.Public().(ed25519.PublicKey))
 	for i := range 40 {
@@ -123,7 +125,7 @@ func (w *world) memo(text string) error {
 
 func (w *world) marker(m settle.Marker) (solana.PublicKey, string) {
 	seed := fmt.Sprintf("hs/%d/%d", m.Epoch, m.Batch)
-	a, err := solana.CreateWithSeed(w.hot, seed, solana.TokenProgramID)
+	a, err := solana.CreateWithSeed(w.hot, seed, w.program)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -131,7 +133,7 @@ func (w *world) marker(m settle.Marker) (solana.PublicKey, string) {
 }
 
 func (w *world) ata(wallet poc.Wallet) solana.PublicKey {
-	a, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(wallet), w.mint)
+	a, _, err := solana.FindAssociatedTokenAddressWithProgram(solana.PublicKey(wallet), w.mint, w.program)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -144,8 +146,8 @@ func (w *world) payout(m settle.Marker, lines ...int) (ixs []solana.Instruction,
 	at, seed := w.marker(m)
 	ixs = []solana.Instruction{
 		system.NewTransferInstruction(2_039_280, w.hot, at).Build(),
-		system.NewAllocateWithSeedInstruction(w.hot, seed, 165, solana.TokenProgramID, at, w.hot).Build(),
-		token.NewInitializeAccount3Instruction(w.hot, at, w.mint).Build(),
+		system.NewAllocateWithSeedInstruction(w.hot, seed, 165, w.program, at, w.hot).Build(),
+		w.under(token.NewInitializeAccount3Instruction(w.hot, at, w.mint).Build()),
 		computebudget.NewSetComputeUnitLimitInstruction(100_000).Build(),
 		computebudget.NewSetComputeUnitPriceInstruction(1000).Build(),
 	}
@@ -158,7 +160,16 @@ func (w *world) payout(m settle.Marker, lines ...int) (ixs []solana.Instruction,
 }
 
 func (w *world) pay(amount uint64, to solana.PublicKey) solana.Instruction {
-	return token.NewTransferCheckedInstruction(amount, 8, w.from, w.mint, to, w.hot, nil).Build()
+	return w.under(token.NewTransferCheckedInstruction(amount, 8, w.from, w.mint, to, w.hot, nil).Build())
+}
+
+// under makes an instruction one of the world's token program.
+func (w *world) under(ix *token.Instruction) solana.Instruction {
+	data, err := ix.Data()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return solana.NewInstruction(w.program, ix.Accounts(), data)
 }
 
 func (w *world) batch(n uint32, lines ...int) error {
@@ -646,16 +657,18 @@ func TestDerivationsAgreeWithTheLibrary(t *testing.T) {
 		if got, want := onCurve(seed), solana.IsOnCurve(seed[:]); got != want {
 			t.Fatalf("%x: on the curve %v, the library says %v", seed, got, want)
 		}
-		got, err := tokenAccountOf(poc.Wallet(seed), account{1})
-		want, _, werr := solana.FindAssociatedTokenAddress(solana.PublicKey(seed), solana.PublicKey{1})
-		if err != nil || werr != nil || got != account(want) {
-			t.Fatalf("token account %s (%v), the library says %s (%v)", got, err, want, werr)
+		for _, program := range TokenPrograms() {
+			got, err := Policy{Mint: [32]byte{1}, TokenProgram: program}.tokenAccountOf(poc.Wallet(seed))
+			want, _, werr := solana.FindAssociatedTokenAddressWithProgram(solana.PublicKey(seed), solana.PublicKey{1}, program)
+			if err != nil || werr != nil || got != account(want) {
+				t.Fatalf("token account %s (%v), the library says %s (%v)", got, err, want, werr)
+			}
 		}
 	}
 }
 
 func FuzzMessage(f *testing.F) {
-	w := &world{t: &testing.T{}, hot: solana.PublicKey{3}, mint: solana.PublicKey{1}, from: solana.PublicKey{2},
+	w := &world{t: &testing.T{}, hot: solana.PublicKey{3}, mint: solana.PublicKey{1}, from: solana.PublicKey{2}, program: solana.TokenProgramID,
 		list: []reward.Payout{{Wallet: poc.Wallet{9}, Amount: 5}}}
 	ixs, _ := w.payout(settle.Marker{Epoch: 1, Batch: 2}, 0)
 	f.Add(w.message(w.hot, ixs...))

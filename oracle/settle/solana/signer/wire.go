@@ -14,7 +14,8 @@ import (
 // many bytes. A connection carries requests and answers in turn.
 //
 //	request   op u8, then
-//	          identity   nothing; the answer holds key, mint and treasury
+//	          identity   nothing; the answer holds key, mint, treasury
+//	                     and token program
 //	          sign       kind u8, markers u8, wallets u8, (epoch u32, batch u32)*,
 //	                     wallet 32*, message; the answer is the signature
 //	          has        epoch u32, SHA-256 of a list; the answer is 1 or 0

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gagliardetto/solana-go"
@@ -32,32 +33,86 @@ const callTimeout = 10 * time.Second
 const pageSize = 1000
 
 // Reader reads one endpoint for an audit. It is safe for concurrent use.
-type Reader struct{ rpc *rpc.Client }
+type Reader struct {
+	rpc *rpc.Client
+
+	mu       sync.Mutex
+	programs map[string]solana.PublicKey // mint -> its token program
+}
 
 // NewReader makes a reader of an endpoint.
 func NewReader(endpoint string) *Reader {
 	transport := jsonrpc.NewClientWithOpts(endpoint, &jsonrpc.RPCClientOpts{HTTPClient: &http.Client{Timeout: callTimeout}})
-	return &Reader{rpc: rpc.NewWithCustomRPCClient(transport)}
+	return &Reader{rpc: rpc.NewWithCustomRPCClient(transport), programs: map[string]solana.PublicKey{}}
 }
 
+// program asks once which token program a mint belongs to: accounts and markers are
+// derived under it.
+func (r *Reader) program(ctx context.Context, mint string) (solana.PublicKey, error) {
+	r.mu.Lock()
+	known, ok := r.programs[mint]
+	r.mu.Unlock()
+	if ok {
+		return known, nil
+	}
+	address, err := hsolana.ParseAddress(mint)
+	if err != nil {
+		return known, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := r.rpc.GetAccountInfoWithOpts(ctx, address, &rpc.GetAccountInfoOpts{Encoding: solana.EncodingBase64, Commitment: rpc.CommitmentFinalized})
+	if errors.Is(err, rpc.ErrNotFound) {
+		return known, fmt.Errorf("trail: mint %s does not exist on this cluster: ask an endpoint of the cluster that was paid on", mint)
+	}
+	if err != nil {
+		return known, fmt.Errorf("trail: read mint %s: %w", mint, err)
+	}
+	if res == nil || res.Value == nil {
+		return known, fmt.Errorf("trail: mint %s: empty answer", mint)
+	}
+	m, err := hsolana.ParseMint(address, res.Value.Owner, res.GetBinary())
+	if err != nil {
+		return known, fmt.Errorf("trail: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.programs) >= maxMints {
+		clear(r.programs)
+	}
+	r.programs[mint] = m.Program
+	return m.Program, nil
+}
+
+// maxMints bounds what is remembered: an audit concerns one mint.
+const maxMints = 16
+
 // Account is the token account that a wallet is paid into.
-func (r *Reader) Account(w poc.Wallet, mint string) (string, error) {
+func (r *Reader) Account(ctx context.Context, w poc.Wallet, mint string) (string, error) {
+	program, err := r.program(ctx, mint)
+	if err != nil {
+		return "", err
+	}
 	m, err := hsolana.ParseAddress(mint)
 	if err != nil {
 		return "", err
 	}
-	ata, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(w), m)
+	ata, err := hsolana.AssociatedAccount(w, m, program)
 	return ata.String(), err
 }
 
-// Marked are the final transactions that touched a batch's marker and did not
-// fail, oldest first.
-func (r *Reader) Marked(ctx context.Context, hot string, m settle.Marker) ([]payment.Payment, error) {
+// Marked are the final transactions that touched the marker of a batch of a mint and
+// did not fail, oldest first.
+func (r *Reader) Marked(ctx context.Context, hot, mint string, m settle.Marker) ([]payment.Payment, error) {
 	key, err := hsolana.ParseAddress(hot)
 	if err != nil {
 		return nil, err
 	}
-	marker, _, err := hsolana.MarkerAddress(key, m)
+	program, err := r.program(ctx, mint)
+	if err != nil {
+		return nil, err
+	}
+	marker, _, err := hsolana.MarkerAddress(key, program, m)
 	if err != nil {
 		return nil, fmt.Errorf("trail: derive marker %d/%d: %w", m.Epoch, m.Batch, err)
 	}
@@ -188,18 +243,18 @@ func decode(p *payment.Payment, ix solana.CompiledInstruction, keys []solana.Pub
 	}
 	switch keys[ix.ProgramIDIndex] {
 	case solana.SystemProgramID:
-		base, seed, ok := allocated(ix.Data)
+		base, owner, seed, ok := allocated(ix.Data)
 		addr, there := at(0)
 		if !ok || !there {
 			return nil
 		}
 		if m, ok := markerOf(seed); ok {
-			want, _, err := hsolana.MarkerAddress(base, m)
+			want, _, err := hsolana.MarkerAddress(base, owner, m)
 			if err == nil && want == addr {
 				p.Markers = append(p.Markers, payment.Marker{Base: base.String(), Marker: m})
 			}
 		}
-	case solana.TokenProgramID:
+	case solana.TokenProgramID, solana.Token2022ProgramID:
 		t, ok := transfer(ix.Data, at)
 		if ok {
 			p.Transfers = append(p.Transfers, t)
@@ -209,18 +264,19 @@ func decode(p *payment.Payment, ix solana.CompiledInstruction, keys []solana.Pub
 }
 
 // allocated reads System.AllocateWithSeed: tag 9 as u32, base 32, length u64 and
-// seed, space u64, owner 32; little-endian.
-func allocated(b []byte) (base solana.PublicKey, seed string, ok bool) {
+// seed, space u64, owner 32; little-endian. The owner must be a token program.
+func allocated(b []byte) (base, owner solana.PublicKey, seed string, ok bool) {
 	const before, behind = 4 + 32 + 8, 8 + 32
 	if len(b) < before+behind || binary.LittleEndian.Uint32(b) != 9 {
-		return base, "", false
+		return base, owner, "", false
 	}
 	n := binary.LittleEndian.Uint64(b[36:])
 	if n > 32 || uint64(len(b)) != before+n+behind {
-		return base, "", false
+		return base, owner, "", false
 	}
 	copy(base[:], b[4:])
-	return base, string(b[before : before+n]), true
+	copy(owner[:], b[len(b)-32:])
+	return base, owner, string(b[before : before+n]), owner == solana.TokenProgramID || owner == solana.Token2022ProgramID
 }
 
 // markerOf reads a seed "hs/<epoch>/<batch>".

@@ -13,17 +13,37 @@ import (
 )
 
 func TestDecodeMarker(t *testing.T) {
+	for _, program := range []solana.PublicKey{solana.TokenProgramID, solana.Token2022ProgramID} {
+		testDecodeMarker(t, program)
+	}
+	hot, m := solana.PublicKey{7}, settle.Marker{Epoch: 20778, Batch: 3}
+	marker, seed, err := hsolana.MarkerAddress(hot, solana.SystemProgramID, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := system.NewAllocateWithSeedInstruction(hot, seed, 165, solana.SystemProgramID, marker, hot).Build().Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p payment.Payment
+	if err := decode(&p, solana.CompiledInstruction{ProgramIDIndex: 2, Accounts: []uint16{1, 0}, Data: data}, []solana.PublicKey{hot, marker, solana.SystemProgramID}); err != nil || len(p.Markers) != 0 {
+		t.Errorf("an account of no token program: %+v, %v", p.Markers, err)
+	}
+}
+
+func testDecodeMarker(t *testing.T, program solana.PublicKey) {
+	t.Helper()
 	hot := solana.PublicKey{7}
 	m := settle.Marker{Epoch: 20778, Batch: 3}
-	marker, seed, err := hsolana.MarkerAddress(hot, m)
+	marker, seed, err := hsolana.MarkerAddress(hot, program, m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := system.NewAllocateWithSeedInstruction(hot, seed, 165, solana.TokenProgramID, marker, hot).Build().Data()
+	data, err := system.NewAllocateWithSeedInstruction(hot, seed, 165, program, marker, hot).Build().Data()
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := []solana.PublicKey{hot, marker, solana.SystemProgramID, solana.TokenProgramID}
+	keys := []solana.PublicKey{hot, marker, solana.SystemProgramID, program}
 	var p payment.Payment
 	if err := decode(&p, solana.CompiledInstruction{ProgramIDIndex: 2, Accounts: []uint16{1, 0}, Data: data}, keys); err != nil {
 		t.Fatal(err)
