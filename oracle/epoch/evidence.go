@@ -72,6 +72,23 @@ func (ev Evidence) Digest() (Hash, error) {
 // Evidence gathers an epoch's evidence from the journal. The epoch must have
 // been opened and cut; whether its secret may be shown is the caller's business.
 func (m *Reader) Evidence(ctx context.Context, e poc.Epoch) (Evidence, error) {
+	ev, err := m.EvidenceHead(ctx, e)
+	if err != nil {
+		return Evidence{}, err
+	}
+	err = m.frames(ctx, ev, func(report bool, f Frame) error {
+		if report {
+			ev.Reports = append(ev.Reports, f)
+		} else {
+			ev.Control = append(ev.Control, f)
+		}
+		return nil
+	})
+	return ev, err
+}
+
+// EvidenceHead is [Reader.Evidence] without the frames: all that is small.
+func (m *Reader) EvidenceHead(ctx context.Context, e poc.Epoch) (Evidence, error) {
 	opening, opened := m.Journal.Opening(e)
 	if !opened {
 		return Evidence{}, fmt.Errorf("epoch %d was never opened: there is nothing to judge", e)
@@ -94,36 +111,70 @@ func (m *Reader) Evidence(ctx context.Context, e poc.Epoch) (Evidence, error) {
 	if !found || ev.Secret.Commitment(e) != opening.Commitment {
 		return Evidence{}, fmt.Errorf("the stored secret of epoch %d does not fit its commitment in the journal: the state database belongs to another journal; restore both from one backup", e)
 	}
+	return ev, nil
+}
+
+// frames reads the frames of an epoch's evidence in their order: those of the
+// control shard, then its reports.
+func (m *Reader) frames(ctx context.Context, ev Evidence, yield func(report bool, f Frame) error) error {
 	// Older certificates have expired, also those whose clock ran ahead.
-	oldest := ev.Terms.Calendar.Start(e) - (poc.MaxSessionSeconds+2*poc.SessionClockTolerance)*int64(time.Second)
-	cut, err := m.Journal.CutOf(e)
+	oldest := ev.Terms.Calendar.Start(ev.Epoch) - (poc.MaxSessionSeconds+2*poc.SessionClockTolerance)*int64(time.Second)
+	cut, err := m.Journal.CutOf(ev.Epoch)
 	if err != nil {
-		return Evidence{}, err
+		return err
+	}
+	frame := func(report bool, p journal.Position, entry journal.Entry) error {
+		raw, err := entry.AppendBinary(nil)
+		if err != nil {
+			return err
+		}
+		return yield(report, Frame{Shard: p.Shard, Offset: p.Offset, Raw: raw})
 	}
 	err = m.Journal.Control(ctx, cut.End[store.ControlShard], func(p journal.Position, entry journal.Entry) error {
 		if entry.Type != journal.TypeReport && (entry.Type != journal.TypeSession || entry.Received < oldest) {
 			return nil
 		}
-		return ev.add(&ev.Control, p, entry)
+		return frame(false, p, entry)
 	})
-	if err != nil {
-		return Evidence{}, err
-	}
-	err = m.Journal.Epoch(ctx, e, func(p journal.Position, entry journal.Entry) error {
-		if p.Shard == store.ControlShard {
-			return nil
-		}
-		return ev.add(&ev.Reports, p, entry)
-	})
-	return ev, err
-}
-
-func (ev *Evidence) add(to *[]Frame, p journal.Position, e journal.Entry) error {
-	raw, err := e.AppendBinary(nil)
 	if err != nil {
 		return err
 	}
-	*to = append(*to, Frame{Shard: p.Shard, Offset: p.Offset, Raw: raw})
+	return m.Journal.Epoch(ctx, ev.Epoch, func(p journal.Position, entry journal.Entry) error {
+		if p.Shard == store.ControlShard {
+			return nil
+		}
+		return frame(true, p, entry)
+	})
+}
+
+// WriteBundle writes what [Bundle.WriteTo] would with the frames of the journal,
+// which it reads twice and never holds: the memory it takes does not grow with the
+// epoch. The bundle's own evidence is an [Reader.EvidenceHead].
+func (m *Reader) WriteBundle(ctx context.Context, b Bundle, w io.Writer) error {
+	control, reports := 0, 0
+	err := m.frames(ctx, b.Evidence, func(report bool, _ Frame) error {
+		if report {
+			reports++
+		} else {
+			control++
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("epoch: write bundle: %w", err)
+	}
+	buffered := bufio.NewWriter(w)
+	enc := json.NewEncoder(buffered)
+	err = enc.Encode(b.head(control, reports))
+	if err == nil {
+		err = m.frames(ctx, b.Evidence, func(_ bool, f Frame) error { return enc.Encode(f) })
+	}
+	if err == nil && b.Previous != nil {
+		_, err = buffered.Write(reward.AppendList(nil, b.Previous.Carried))
+	}
+	if err = errors.Join(err, buffered.Flush()); err != nil {
+		return fmt.Errorf("epoch: write bundle: %w", err)
+	}
 	return nil
 }
 
@@ -187,19 +238,24 @@ type Bundle struct {
 	Payments *Payments // nil: nothing was frozen yet
 }
 
-// WriteTo writes the bundle as JSON lines: a head, then one line a frame.
-func (b Bundle) WriteTo(w io.Writer) (int64, error) {
-	c := &counter{w: w}
-	enc := json.NewEncoder(c)
+// head is the first line of the bundle.
+func (b Bundle) head(control, reports int) bundleHead {
 	o := b.Opening
 	head := bundleHead{Bundle: bundleVersion, Epoch: b.Epoch, Oracle: b.Oracle, Terms: b.Terms, Secret: Hash(b.Secret),
 		Opening: bundleOpening{Commitment: o.Commitment, CommitSlot: o.CommitSlot, Blockhash: o.Blockhash, BlockSlot: o.BlockSlot, Received: o.Received, Offset: o.At},
-		Control: len(b.Control), Reports: len(b.Reports), Claim: b.Claim, Memos: b.Memos,
+		Control: control, Reports: reports, Claim: b.Claim, Memos: b.Memos,
 		PolicyKey: b.PolicyKey, Policies: b.Policies, Payments: b.Payments}
 	if p := b.Previous; p != nil {
 		head.Previous = &bundlePrevious{Epoch: p.Epoch, Evidence: p.Evidence, Carried: len(p.Carried)}
 	}
-	if err := enc.Encode(head); err != nil {
+	return head
+}
+
+// WriteTo writes the bundle as JSON lines: a head, then one line a frame.
+func (b Bundle) WriteTo(w io.Writer) (int64, error) {
+	c := &counter{w: w}
+	enc := json.NewEncoder(c)
+	if err := enc.Encode(b.head(len(b.Control), len(b.Reports))); err != nil {
 		return c.n, fmt.Errorf("epoch: write bundle: %w", err)
 	}
 	for _, fs := range [][]Frame{b.Control, b.Reports} {

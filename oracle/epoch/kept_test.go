@@ -158,6 +158,24 @@ func (l forgetful) Read(ctx context.Context, s store.Shard, from store.Offset, y
 	})
 }
 
+// A bundle that is written from the journal is the one that is held in memory.
+func TestWriteBundle(t *testing.T) {
+	w := epochtest.New(t, 4)
+	w.Rule(chain(t, signed(t, document(400_000_000))))
+	for _, rec := range w.Run(2) {
+		want := w.Bundle(rec)
+		head := want
+		var err error
+		if head.Evidence, err = w.Manager.EvidenceHead(t.Context(), rec.Epoch); err != nil || len(head.Reports)+len(head.Control) > 0 {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := w.Manager.WriteBundle(t.Context(), head, &got); err != nil || !bytes.Equal(got.Bytes(), text(t, want)) {
+			t.Errorf("epoch %d: %d bytes, %v", rec.Epoch, got.Len(), err)
+		}
+	}
+}
+
 func text(t *testing.T, b epoch.Bundle) []byte {
 	t.Helper()
 	var out bytes.Buffer

@@ -299,13 +299,13 @@ func (s *server) bundle(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, "other bundles are being sent: try again")
 		return
 	}
-	b, err := BundleOf(r.Context(), Source{s.cfg.Epochs.Evidence, s.cfg.Settlement, s.cfg.SeedMemo}, rec)
+	b, err := BundleOf(r.Context(), Source{s.cfg.Epochs.EvidenceHead, s.cfg.Settlement, s.cfg.SeedMemo}, rec)
 	if err != nil {
 		s.internal(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
-	if _, err := b.WriteTo(w); err != nil {
+	if err := s.cfg.Epochs.WriteBundle(r.Context(), b, w); err != nil {
 		s.cfg.Logger.Info("bundle was not sent whole", "error", err)
 	}
 }

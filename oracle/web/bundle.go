@@ -13,6 +13,7 @@ import (
 
 // Source is where a bundle comes from: a running oracle or its data directory.
 type Source struct {
+	// Evidence may leave the frames out for who writes them from the journal.
 	Evidence   func(context.Context, poc.Epoch) (epoch.Evidence, error)
 	Settlement func(context.Context, poc.Epoch) (settle.Record, error)
 	SeedMemo   func(context.Context, poc.Epoch) string
