@@ -11,6 +11,7 @@ import (
 	"github.com/gagliardetto/solana-go/rpc"
 
 	"heliograph/oracle/reward"
+	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/poc"
 )
 
@@ -58,11 +59,11 @@ func (b *Bench) Naive(ctx context.Context, seed uint64) (paidTwice int, err erro
 func (b *Bench) payNaively(ctx context.Context, rnd *rand.Rand, node *rpc.Client, batch []reward.Payout) error {
 	var ixs []solana.Instruction
 	for _, p := range batch {
-		to, _, err := solana.FindAssociatedTokenAddress(solana.PublicKey(p.Wallet), b.stage.Mint)
+		to, err := hsolana.AssociatedAccount(p.Wallet, b.stage.Mint, b.stage.Program)
 		if err != nil {
-			return fmt.Errorf("payday: derive token account: %w", err)
+			return fmt.Errorf("payday: %w", err)
 		}
-		ixs = append(ixs, token.NewTransferCheckedInstruction(uint64(p.Amount), b.stage.Decimals, b.stage.Treasury, b.stage.Mint, to, b.hot.PublicKey(), nil).Build())
+		ixs = append(ixs, hsolana.Under(b.stage.Program, token.NewTransferCheckedInstruction(uint64(p.Amount), b.stage.Decimals, b.stage.Treasury, b.stage.Mint, to, b.hot.PublicKey(), nil).Build()))
 	}
 	for range maxRounds {
 		sig, ok := b.sendNaively(ctx, node, ixs)

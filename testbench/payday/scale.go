@@ -17,6 +17,7 @@ import (
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
+	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/oracle/store/boltkv"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
@@ -99,9 +100,9 @@ func (b *Bench) populate(ctx context.Context, n int) error {
 	group := map[solana.PublicKey]solanavm.Account{}
 	for i := range n {
 		w := wallet(i)
-		at, _, err := solana.FindAssociatedTokenAddress(w, b.stage.Mint)
+		at, err := hsolana.AssociatedAccount(poc.Wallet(w), b.stage.Mint, b.stage.Program)
 		if err != nil {
-			return fmt.Errorf("payday: derive token account: %w", err)
+			return fmt.Errorf("payday: %w", err)
 		}
 		b.wallets = append(b.wallets, poc.Wallet(w))
 		b.stage.Recipients = append(b.stage.Recipients, at)
@@ -109,7 +110,7 @@ func (b *Bench) populate(ctx context.Context, n int) error {
 		copy(data, b.stage.Mint[:])
 		copy(data[32:], w[:])
 		data[108] = 1 // initialized
-		group[at] = solanavm.Account{Lamports: rent, Owner: solana.TokenProgramID, Data: data}
+		group[at] = solanavm.Account{Lamports: rent, Owner: b.stage.Program, Data: data}
 		if len(group) == atOnce || i == n-1 {
 			if err := b.vm.SetAccounts(ctx, group); err != nil {
 				return err

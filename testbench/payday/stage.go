@@ -25,6 +25,7 @@ const slot = 400 * time.Millisecond
 type Config struct {
 	VM         *solanavm.VM // makes blocks by hand only
 	Recipients int
+	Program    solana.PublicKey // token program of the mint; zero: SPL Token
 	Log        *slog.Logger // nil: nowhere
 }
 
@@ -69,7 +70,7 @@ func New(ctx context.Context, cfg Config) (*Bench, error) {
 	var err error
 	b.stage, err = solanavm.SetStage(ctx, solanavm.StageConfig{
 		Sender: solanavm.Sender{Client: b.vm.Client(), Payer: b.hot, Commitment: rpc.CommitmentProcessed},
-		Mint:   keys[1], Lamports: 1_000_000 * solana.LAMPORTS_PER_SOL, TreasuryAmount: 1 << 60, Recipients: wallets,
+		Mint:   keys[1], Program: cfg.Program, Lamports: 1_000_000 * solana.LAMPORTS_PER_SOL, TreasuryAmount: 1 << 60, Recipients: wallets,
 	})
 	if err != nil {
 		return nil, err
