@@ -55,7 +55,7 @@ func (s *server) statusOf(ctx context.Context, all bool) (st Status, err error) 
 		return st, err
 	}
 	for _, e := range list {
-		if e.State == settle.Closed && e.Refused == "" && !all {
+		if e.State == settle.Closed && e.Refused == "" && e.Reclaiming == "" && !all {
 			if holds, err := s.settler.Holds(ctx, e.Epoch); err != nil || !holds {
 				if err != nil {
 					return st, err
@@ -108,6 +108,8 @@ func word(r settle.Record, paused string) (state, why string) {
 		return "PAYING", ""
 	case r.State == settle.Settled:
 		return "CLOSING", ""
+	case r.Reclaiming != "":
+		return "STALLED", "everything is paid but held recipients; the rent of its markers stays locked: " + r.Reclaiming
 	case r.Held > 0:
 		return "HELD", "some recipients cannot be paid yet; they are tried again by themselves"
 	}

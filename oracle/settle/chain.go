@@ -147,5 +147,6 @@ var (
 	ErrConflict     = errors.New("settle: epoch is frozen with another list")
 	ErrNotFinal     = errors.New("settle: transaction is not final, or only one endpoint says so")
 	ErrStranger     = errors.New("settle: transaction did not create the marker")
+	ErrNoQuorum     = errors.New("settle: too few endpoints")
 	ErrForeign      = errors.New("settle: transaction paid something else")
 )

@@ -139,6 +139,9 @@ func (p *pass) askMarkers(ctx context.Context, batches []Batch, facts []Facts, w
 	if len(marks) != len(markers) {
 		return fmt.Errorf("settle: the cluster answered for %d of %d markers", len(marks), len(markers))
 	}
+	if err := p.reach(ctx, p.epoch.Epoch); err != nil {
+		return err
+	}
 	return p.parallel(len(which), func(n int) error {
 		b, f := batches[which[n]], &facts[which[n]]
 		var err error
@@ -150,6 +153,10 @@ func (p *pass) askMarkers(ctx context.Context, batches []Batch, facts []Facts, w
 			f.Foreign = sig
 		}
 		if f.Unsure = err != nil; f.Unsure && f.Foreign == "" {
+			if errors.Is(err, ErrNoQuorum) && len(b.Attempts) == 0 {
+				p.stall("nothing new is signed: " + err.Error())
+				return nil
+			}
 			p.mu.Lock()
 			p.unsure = fmt.Errorf("settle: ask whether batch %d/%d was paid before: %w", b.Epoch, b.Index, err)
 			p.mu.Unlock()

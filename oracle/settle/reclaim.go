@@ -22,12 +22,39 @@ const reclaimGroups = 64
 func (s *Settler) reclaim(ctx context.Context, e Epoch, height uint64) error {
 	r, ok := s.signer.(Reclaimer)
 	if !ok || s.cfg.ReclaimAfter == 0 || s.signer.Identity() != e.Identity {
-		return nil
+		if e.Reclaiming == "" {
+			return nil
+		}
+		e.Reclaiming = "" // nobody wants them closed any more
+		return s.save(ctx, epochKey(e.Epoch), e)
+	}
+	was := e.Reclaiming
+	err := s.reclaimGroups(ctx, r, &e, height)
+	if e.Reclaiming = notReclaimed(err); e.Reclaiming == "" && err != nil {
+		return err // only this look failed
+	}
+	if e.Reclaiming != was && e.Reclaiming != "" {
+		s.log.Error("markers are not closed, their rent stays locked", "epoch", e.Epoch, "cause", e.Reclaiming)
+	}
+	return s.kv.Update(ctx, func(tx store.Tx) error {
+		var now Epoch
+		if ok, err := get(tx, epochKey(e.Epoch), &now); err != nil || !ok || now.Reclaimed >= e.Reclaimed && now.Reclaiming == e.Reclaiming {
+			return err
+		}
+		now.Reclaimed, now.Reclaiming = max(now.Reclaimed, e.Reclaimed), e.Reclaiming
+		return put(tx, epochKey(e.Epoch), now)
+	})
+}
+
+// reclaimGroups goes through the markers, and moves e.Reclaimed on.
+func (s *Settler) reclaimGroups(ctx context.Context, r Reclaimer, e *Epoch, height uint64) error {
+	if err := s.quorate(); err != nil {
+		return err // the height might be a single endpoint's
 	}
 	contiguous := true
 	for from, n := e.Reclaimed, 0; from < e.Batches && n < reclaimGroups; n++ {
 		to := min(from+uint32(r.MaxReclaim()), e.Batches)
-		gone, err := s.reclaimGroup(ctx, r, e, from, to, height)
+		gone, err := s.reclaimGroup(ctx, r, *e, from, to, height)
 		if err != nil {
 			return err
 		}
@@ -37,14 +64,25 @@ func (s *Settler) reclaim(ctx context.Context, e Epoch, height uint64) error {
 		}
 		from = to
 	}
-	return s.kv.Update(ctx, func(tx store.Tx) error {
-		var now Epoch
-		if ok, err := get(tx, epochKey(e.Epoch), &now); err != nil || !ok || now.Reclaimed >= e.Reclaimed {
-			return err
-		}
-		now.Reclaimed = e.Reclaimed
-		return put(tx, epochKey(e.Epoch), now)
-	})
+	return nil
+}
+
+// notReclaimed turns what only a person can mend into the state that is shown. It
+// stops nothing: markers lock rent, and payouts go on.
+func notReclaimed(err error) string {
+	var no *NoSignature
+	var refused *Rejected
+	switch {
+	case errors.As(err, &no):
+		return signerStalled + no.Why
+	case errors.Is(err, ErrNoQuorum):
+		return err.Error()
+	case errors.As(err, &refused) && refused.Cause == CauseFunds:
+		return "the fee payer cannot pay for closing markers: send it SOL (" + refused.Detail + ")"
+	case errors.As(err, &refused):
+		return "the cluster refuses to close markers: " + refused.Detail + ": look at the first of them with a Solana explorer; when another owner holds it, stop reclaiming with solana.reclaim_after = 0"
+	}
+	return ""
 }
 
 // reclaimGroup closes what markers there are of the batches from..to-1. It says how
@@ -120,9 +158,21 @@ func (s *Settler) sendClosing(ctx context.Context, r Reclaimer, c closing) error
 	}
 	err = s.chain.Send(ctx, tx)
 	var refused *Rejected
-	if errors.As(err, &refused) { // closed already, or sent to in between: the next look knows
+	if errors.As(err, &refused) && (refused.Cause == CauseExpired || s.refusedOnce(c.markers[0])) {
+		// Closed already, or sent to in between: the next look knows.
 		s.log.Debug("closing markers was refused", "first", c.markers[0].Batch, "detail", refused.Detail)
 		return nil
 	}
+	if err == nil {
+		delete(s.refused, c.markers[0])
+	}
 	return err
+}
+
+// refusedOnce says whether the closing of a group that begins with this marker was
+// refused for the first time in a row.
+func (s *Settler) refusedOnce(first Marker) bool {
+	again := s.refused[first]
+	s.refused[first] = true
+	return !again
 }

@@ -54,8 +54,11 @@ type Epoch struct {
 	// ClosedAt is the finalized height at which the epoch was found closed.
 	ClosedAt uint64 `json:"closed_at,omitempty"`
 	// Reclaimed is the number of batches, from the first on, whose markers are gone.
-	Reclaimed uint32     `json:"reclaimed,omitempty"`
-	Secret    poc.Secret `json:"secret"`
+	Reclaimed uint32 `json:"reclaimed,omitempty"`
+	// Reclaiming says why markers are not closed, and what to do about it. It stops no
+	// payments.
+	Reclaiming string     `json:"reclaiming,omitempty"`
+	Secret     poc.Secret `json:"secret"`
 }
 
 // Attempt is one signed variant of a batch.

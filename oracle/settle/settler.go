@@ -52,6 +52,8 @@ type Settler struct {
 	checked  bool
 	queues   map[poc.Epoch]*queue
 	heldFrom []byte // where the next look at held recipients begins
+	// refused are the first markers of groups whose closing was refused at the last look.
+	refused map[Marker]bool
 	// lookedBack are epochs whose commit memo was looked for on chain.
 	lookedBack map[poc.Epoch]bool
 
@@ -83,7 +85,7 @@ func New(cfg Config) *Settler {
 		cfg.HeldEvery = 150
 	}
 	return &Settler{cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1),
-		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{}, strangers: map[string]bool{}}
+		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{}, strangers: map[string]bool{}, refused: map[Marker]bool{}}
 }
 
 // maxStrangers bounds the memory of transactions that concern no payout.

@@ -48,6 +48,7 @@ type Client struct {
 	rent     uint64 // of a marker
 	prices   prices
 	atas     atas
+	floor    floor
 }
 
 // tokenAccountSize is the length of an SPL token account.
@@ -180,6 +181,7 @@ func (c *Client) Blockhash(ctx context.Context) (settle.Blockhash, error) {
 	if b == nil || b.Value == nil {
 		return settle.Blockhash{}, fmt.Errorf("solana: empty answer to getLatestBlockhash")
 	}
+	c.floor.see(rpc.CommitmentFinalized, b.Context.Slot)
 	return settle.Blockhash{Hash: b.Value.Blockhash, Slot: b.Context.Slot, LastValid: b.Value.LastValidBlockHeight,
 		UnitPrice: c.recentPrice(ctx, b.Context.Slot)}, nil
 }
@@ -250,6 +252,12 @@ func (c *Client) Statuses(ctx context.Context, signatures []string) ([]settle.St
 		out[i] = settle.Status{Known: true, Final: v.ConfirmationStatus == rpc.ConfirmationStatusFinalized, Slot: v.Slot}
 		if v.Err != nil {
 			out[i].Err = fmt.Sprint(v.Err)
+		}
+		switch v.ConfirmationStatus { // what has landed there is in what is read next
+		case rpc.ConfirmationStatusFinalized:
+			c.floor.see(rpc.CommitmentFinalized, v.Slot)
+		case rpc.ConfirmationStatusConfirmed:
+			c.floor.see(rpc.CommitmentConfirmed, v.Slot)
 		}
 	}
 	return out, nil

@@ -34,10 +34,11 @@ const accountsAtOnce = 100
 func (c *Client) accounts(ctx context.Context, keys []solana.PublicKey, commitment rpc.CommitmentType) ([]*rpc.Account, error) {
 	out := make([]*rpc.Account, 0, len(keys))
 	for part := range slices.Chunk(keys, accountsAtOnce) {
-		res, err := c.rpc.GetMultipleAccountsWithOpts(ctx, part, &rpc.GetMultipleAccountsOpts{Encoding: solana.EncodingBase64, Commitment: commitment})
-		if err != nil {
+		res, err := c.rpc.GetMultipleAccountsWithOpts(ctx, part, &rpc.GetMultipleAccountsOpts{Encoding: solana.EncodingBase64, Commitment: commitment, MinContextSlot: c.floor.least(commitment)})
+		if err = c.floor.judge(err); err != nil {
 			return nil, err
 		}
+		c.floor.see(commitment, res.Context.Slot)
 		if len(res.Value) != len(part) {
 			return nil, fmt.Errorf("solana: %d accounts for %d asked", len(res.Value), len(part))
 		}

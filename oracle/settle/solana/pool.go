@@ -28,9 +28,13 @@ import (
 // the endpoint that has seen most, every third one from another, so that one which
 // invents them cannot stop payouts; its last valid height is never believed beyond
 // what the height allows. Nothing is signed for a batch for the first time before
-// all endpoints have said that it was not paid (see [Pool.History]): an endpoint
-// that is down for long must be taken out of the configuration, and at least one
-// must keep its history for as long as a backup may be old.
+// the endpoints have said that it was not paid (see [Pool.History] for how many must,
+// when some are down); at least one must keep its history for as long as a backup may
+// be old.
+//
+// An endpoint whose calls fail outAfter times in a row is left out, so that nobody
+// waits for it, and taken back as soon as it answers (see [Pool.Endpoints]). Leaving
+// one out never lowers what must agree: that is counted from the configuration.
 //
 // An endpoint is asked for its genesis hash before anything else, and refused for
 // good when it is on another cluster. Pool is safe for concurrent use.
@@ -50,6 +54,11 @@ type endpoint struct {
 	admitted bool
 	refused  string
 	height   uint64 // at the last look
+	fails    int    // calls that failed in a row
+	failure  string // the last of them
+	// reach is, for some epochs, the height at which the endpoint was seen to keep
+	// history from before their first payout.
+	reach map[poc.Epoch]uint64
 }
 
 // PoolConfig is what a [Pool] is made of.
@@ -125,6 +134,9 @@ func NewPool(genesis string, log *slog.Logger, endpoints ...string) *Pool {
 }
 
 func newPool(genesis string, log *slog.Logger, clients []*Client) *Pool {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	p := &Pool{genesis: genesis, log: log}
 	for _, c := range clients {
 		name := c.cfg.Endpoint
@@ -146,13 +158,13 @@ func (p *Pool) usable(ctx context.Context) ([]*endpoint, error) {
 	all := slices.Clone(p.endpoints)
 	var unknown []*endpoint
 	for _, e := range all {
-		if !e.admitted && e.refused == "" {
+		if !e.admitted && e.refused == "" && e.fails < outAfter {
 			unknown = append(unknown, e)
 		}
 	}
 	p.mu.Unlock()
 	if len(unknown) > 0 {
-		hashes, errs := askAll(ctx, unknown, func(ctx context.Context, e *endpoint) (string, error) { return e.Client.Genesis(ctx) })
+		hashes, errs := askAll(ctx, p, unknown, func(ctx context.Context, e *endpoint) (string, error) { return e.Client.Genesis(ctx) })
 		p.mu.Lock()
 		for i, e := range unknown {
 			if errs[i] == nil {
@@ -163,15 +175,20 @@ func (p *Pool) usable(ctx context.Context) ([]*endpoint, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var out []*endpoint
+	var out, down []*endpoint
 	var refused error
 	for _, e := range all {
 		switch {
-		case e.admitted:
+		case e.admitted && e.fails < outAfter:
 			out = append(out, e)
+		case e.admitted:
+			down = append(down, e)
 		case e.refused != "":
 			refused = fmt.Errorf("%w: %s", settle.ErrWrongCluster, e.refused)
 		}
+	}
+	if len(out) == 0 {
+		out = down // with nobody else, they are asked all the same
 	}
 	if len(out) > 0 {
 		return out, nil
@@ -207,11 +224,14 @@ func (p *Pool) Refused() (out []string) {
 }
 
 // askAll asks endpoints at the same time.
-func askAll[T any](ctx context.Context, es []*endpoint, f func(context.Context, *endpoint) (T, error)) ([]T, []error) {
+func askAll[T any](ctx context.Context, p *Pool, es []*endpoint, f func(context.Context, *endpoint) (T, error)) ([]T, []error) {
 	out, errs := make([]T, len(es)), make([]error, len(es))
 	var wg sync.WaitGroup
 	for i, e := range es {
-		wg.Go(func() { out[i], errs[i] = f(ctx, e) })
+		wg.Go(func() {
+			out[i], errs[i] = f(ctx, e)
+			p.note(ctx, e, errs[i])
+		})
 	}
 	wg.Wait()
 	return out, errs
@@ -224,7 +244,7 @@ func gather[T any](ctx context.Context, p *Pool, f func(context.Context, *endpoi
 	if err != nil {
 		return nil, err
 	}
-	all, errs := askAll(ctx, es, f)
+	all, errs := askAll(ctx, p, es, f)
 	var out []T
 	for i, e := range errs {
 		if e == nil {
@@ -246,7 +266,9 @@ func first[T any](ctx context.Context, p *Pool, f func(context.Context, *endpoin
 	}
 	var errs []error
 	for _, e := range p.nearest(es) {
-		if out, err = f(ctx, e); err == nil {
+		out, err = f(ctx, e)
+		p.note(ctx, e, err)
+		if err == nil {
 			return out, nil
 		}
 		errs = append(errs, err)
@@ -290,6 +312,7 @@ func (p *Pool) Genesis(ctx context.Context) (string, error) {
 
 // Height implements settle.Chain: the lower median.
 func (p *Pool) Height(ctx context.Context) (uint64, error) {
+	p.probe(ctx)
 	heights, err := gather(ctx, p, func(ctx context.Context, e *endpoint) (uint64, error) {
 		h, err := e.Client.Height(ctx)
 		if err == nil {
@@ -373,7 +396,7 @@ func (p *Pool) Send(ctx context.Context, tx settle.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, errs := askAll(ctx, es, func(ctx context.Context, e *endpoint) (struct{}, error) { return struct{}{}, e.Client.Send(ctx, tx) })
+	_, errs := askAll(ctx, p, es, func(ctx context.Context, e *endpoint) (struct{}, error) { return struct{}{}, e.Client.Send(ctx, tx) })
 	var worst *settle.Rejected
 	for _, err := range errs {
 		var r *settle.Rejected
@@ -451,46 +474,6 @@ func (p *Pool) Marks(ctx context.Context, ms []settle.Marker) ([]settle.Mark, er
 	return out, nil
 }
 
-// History implements settle.Chain: what any endpoint knows. That nobody touched a
-// marker is believed only when all endpoints say so: one that has forgotten its
-// history must not make a batch, whose marker is closed, look unpaid.
-func (p *Pool) History(ctx context.Context, m settle.Marker) ([]string, error) {
-	es, err := p.usable(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all, errs := askAll(ctx, es, func(ctx context.Context, e *endpoint) ([]string, error) { return e.Client.History(ctx, m) })
-	var out []string
-	for _, sigs := range all {
-		for _, s := range sigs {
-			if !slices.Contains(out, s) {
-				out = append(out, s)
-			}
-		}
-	}
-	for i, e := range es {
-		if errs[i] != nil {
-			return out, fmt.Errorf("solana: endpoint %s does not tell the history of a marker: mend it or take it out of solana.rpc: %w", e.name, errs[i])
-		}
-	}
-	if silent := p.silent(); silent != "" {
-		return out, fmt.Errorf("solana: endpoint %s was never reached: mend it or take it out of solana.rpc", silent)
-	}
-	return out, nil
-}
-
-// silent names an endpoint that has not even told its genesis hash.
-func (p *Pool) silent() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, e := range p.endpoints {
-		if !e.admitted && e.refused == "" {
-			return e.name
-		}
-	}
-	return ""
-}
-
 // Landed implements settle.Chain. One endpoint shows the transaction; where more
 // are configured, another one must call its signature final, list it in the
 // marker's history, or show the marker.
@@ -503,6 +486,7 @@ func (p *Pool) Landed(ctx context.Context, signature string, m settle.Marker, li
 	ordered := p.nearest(es)
 	for i, e := range ordered {
 		paid, err = e.Client.Landed(ctx, signature, m, list)
+		p.note(ctx, e, err)
 		switch {
 		case err == nil || errors.Is(err, settle.ErrForeign):
 			others := slices.Delete(slices.Clone(ordered), i, i+1)
@@ -553,6 +537,7 @@ func (p *Pool) Payable(ctx context.Context, wallets []poc.Wallet) ([]string, err
 	var errs []error
 	for _, e := range p.nearest(es) {
 		problems, err := e.Client.Payable(ctx, wallets)
+		p.note(ctx, e, err)
 		if err != nil {
 			errs = append(errs, err)
 			continue
