@@ -7,22 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
-	"heliograph/oracle/audit"
-	"heliograph/oracle/epoch"
-	"heliograph/oracle/settle"
+	"heliograph/oracle/ledger"
 	"heliograph/oracle/settle/solana"
 	"heliograph/oracle/settle/solana/approve"
 	"heliograph/oracle/settle/solana/signer"
-	"heliograph/provisioning/identity"
 )
 
 // approval is what approve prints.
 type approval struct {
 	Summary   []string        `json:"summary"`
-	Message   string          `json:"message"` // base64, to be signed
+	Allowance ledger.Amount   `json:"allowance"` // what the message approves: the sum of what is open
+	Epochs    []openEpoch     `json:"epochs"`    // oldest first; the last is the one that was asked for
+	Message   string          `json:"message"`   // base64, to be signed
 	Signers   []string        `json:"signers"`
 	Signer    signer.Approval `json:"signer_approval"` // for the approvals of oraclesigner
 	Signature string          `json:"signature,omitempty"`
@@ -34,10 +32,6 @@ func (c command) approve(ctx context.Context) error {
 	if c.epochNo == "" || c.rpc == "" || c.treasury == "" || c.hot == "" {
 		return errors.New("approve needs --epoch, --rpc, --treasury and --hot: see oraclectl settle --help")
 	}
-	g, err := c.grant(ctx)
-	if err != nil {
-		return err
-	}
 	choice, err := c.choice()
 	if err != nil {
 		return err
@@ -47,6 +41,14 @@ func (c command) approve(ctx context.Context) error {
 		return fmt.Errorf("--treasury: %w", err)
 	}
 	t, err := approve.ReadTreasury(ctx, c.rpc, account)
+	if err != nil {
+		return err
+	}
+	epochs, g, err := c.grant(ctx, t)
+	if err != nil {
+		return err
+	}
+	allowance, err := g.Allowance()
 	if err != nil {
 		return err
 	}
@@ -66,7 +68,7 @@ func (c command) approve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out := approval{Summary: summary(t, g, choice), Message: base64.StdEncoding.EncodeToString(m.Bytes),
+	out := approval{Summary: summary(t, g, choice), Allowance: allowance, Epochs: epochs, Message: base64.StdEncoding.EncodeToString(m.Bytes),
 		Signer: signer.Approval{Epoch: g.Epoch, Total: g.Total, List: hex.EncodeToString(g.List[:])}}
 	for _, s := range m.Signers {
 		out.Signers = append(out.Signers, s.String())
@@ -80,62 +82,6 @@ func (c command) approve(ctx context.Context) error {
 		return c.print(out)
 	}
 	return c.printApproval(out)
-}
-
-// grant recomputes the epoch and holds it against the commit memo on chain.
-func (c command) grant(ctx context.Context) (g approve.Grant, err error) {
-	e, err := epochNumber(c.epochNo)
-	if err != nil {
-		return g, err
-	}
-	if g.Hot, err = solana.ParseAddress(c.hot); err != nil {
-		return g, fmt.Errorf("--hot: %w", err)
-	}
-	o := audit.Options{}
-	if c.oracle != "" {
-		if o.Oracle, err = identity.ParseText(c.oracle); err != nil {
-			return g, fmt.Errorf("--oracle: %w", err)
-		}
-	}
-	b, err := c.bundle(ctx, e)
-	if err != nil {
-		return g, err
-	}
-	if b.Epoch != e {
-		return g, fmt.Errorf("the bundle is of epoch %d, asked for was %d", b.Epoch, e)
-	}
-	rep, err := audit.Run(ctx, b, o)
-	if err != nil {
-		return g, err
-	}
-	if !rep.OK {
-		if err := c.printReport(rep); err != nil {
-			return g, err
-		}
-		return g, errWrong
-	}
-	// The audit found the claim equal to what it computed.
-	g.Epoch, g.Total, g.List = e, b.Claim.Payable, [32]byte(b.Claim.List)
-	return g, c.committed(ctx, b, g)
-}
-
-// committed looks for the commit memo of exactly this list, by the hot key.
-func (c command) committed(ctx context.Context, b epoch.Bundle, g approve.Grant) error {
-	if b.Memos.Commit == "" {
-		return fmt.Errorf("the commit memo of epoch %d is not final yet: approve when it is", g.Epoch)
-	}
-	tx, err := solana.NewReader(c.rpc).Transaction(ctx, b.Memos.Commit)
-	if err != nil {
-		return err
-	}
-	want := settle.CommitText(g.Epoch, b.Claim.Payouts, g.Total, b.Claim.Roots())
-	switch {
-	case tx.Failed != "" || !slices.Contains(tx.Memos, want):
-		return fmt.Errorf("the commit memo on chain is %q, recomputed is %q: do not approve", tx.Memos, want)
-	case tx.Payer != g.Hot:
-		return fmt.Errorf("the commit memo was sent by %s, --hot is %s: do not approve", tx.Payer, g.Hot)
-	}
-	return nil
 }
 
 func (c command) choice() (out approve.Choice, err error) {
@@ -181,15 +127,23 @@ func (c command) send(ctx context.Context, m approve.Message) (string, error) {
 }
 
 func summary(t approve.Treasury, g approve.Grant, c approve.Choice) []string {
-	out := []string{
-		fmt.Sprintf("epoch %d was recomputed; its commit memo is on chain", g.Epoch),
-		fmt.Sprintf("%s may spend exactly %d (%d decimals) from treasury %s, mint %s", g.Hot, g.Total, t.Decimals, t.Account, t.Mint),
-		fmt.Sprintf("list %x", g.List),
+	allowance, _ := g.Allowance() // it was checked
+	older := ledger.Amount(0)
+	out := []string{fmt.Sprintf("epoch %d was recomputed; its commit memo is on chain", g.Epoch)}
+	line := fmt.Sprintf("epoch %d: exactly its total of %d, list %x", g.Epoch, g.Total, g.List)
+	if g.Paid > 0 {
+		line = fmt.Sprintf("epoch %d: exactly %d, its total of %d without %d that are paid already, list %x", g.Epoch, g.Total-g.Paid, g.Total, g.Paid, g.List)
 	}
+	out = append(out, line)
+	for _, p := range g.Older {
+		older += p.Open // Allowance has added them up
+		out = append(out, fmt.Sprintf("epoch %d: exactly %d that its list still has to pay (owed or held), list %x", p.Epoch, p.Open, p.List))
+	}
+	out = append(out, fmt.Sprintf("%s may spend exactly %d (%d decimals) from treasury %s, mint %s", g.Hot, allowance, t.Decimals, t.Account, t.Mint))
 	if t.Allowance > 0 {
-		out = append(out, fmt.Sprintf("this REPLACES an allowance of %d that %s has left: payouts that are still held or owed of earlier epochs lose it", t.Allowance, t.Delegate))
+		out = append(out, replaces(t, g, older))
 	}
-	if t.Balance < uint64(g.Total) {
+	if t.Balance < uint64(allowance) {
 		out = append(out, fmt.Sprintf("the treasury holds %d only: fund it", t.Balance))
 	}
 	if t.Multisig != nil {
@@ -198,7 +152,22 @@ func summary(t approve.Treasury, g approve.Grant, c approve.Choice) []string {
 	if c.Nonce.IsZero() {
 		out = append(out, "the message is good for about a minute; a nonce account (--nonce) takes the hurry out of it")
 	}
+	if len(g.Older) > 0 {
+		out = append(out, "a payout of an older epoch that lands before the approval makes it too large by that: if signing takes long, `oraclectl settle pause` first")
+	}
 	return out
+}
+
+// replaces says what becomes of the allowance that is there.
+func replaces(t approve.Treasury, g approve.Grant, older ledger.Amount) string {
+	text := fmt.Sprintf("this REPLACES an allowance of %d that %s has left", t.Allowance, t.Delegate)
+	switch covered := uint64(older) + uint64(g.Total-g.Paid); {
+	case t.Delegate != g.Hot:
+		return text + ": that key can spend nothing any more"
+	case covered < t.Allowance || older == 0 && t.Allowance > 0:
+		return text + ": payouts of epochs that are not listed above lose it (--older names the bundle of an epoch that was not found)"
+	}
+	return text + "; what is open of older epochs is in the new one"
 }
 
 func (c command) printApproval(a approval) error {

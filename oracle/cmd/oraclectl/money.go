@@ -15,7 +15,8 @@ Usage:
   oraclectl settle dry-run     what the payouts that are left will cost (--epoch N: of one epoch)
   oraclectl settle approve --epoch N
                                make the transaction by which the treasury's owner lets
-                               the hot key spend exactly the epoch's total
+                               the hot key spend exactly the epoch's total, and what
+                               older epochs still have to pay
   oraclectl settle pause --why TEXT
                                sign and send nothing until resume, over restarts too
   oraclectl settle resume
@@ -34,6 +35,9 @@ approve takes (and --url, --data, --file, --oracle as epoch verify does):
   --rpc URL       a Solana JSON-RPC endpoint
   --treasury ACC  the token account that payouts come from
   --hot KEY       the hot key; the commit memo on chain must be its
+  --older BUNDLE  an older epoch that is not paid out, a file or a URL, once for each
+                  (default: those that the oracle lists; with --file: none)
+  --only          approve this epoch alone: what is open of older ones cannot be paid
   --signers A,B   who signs, when the owner is a multisig (default: its first m)
   --fee-payer ACC who pays the fee (default: the first signer)
   --nonce ACC     a durable nonce account; without one the signers have about a minute
@@ -104,6 +108,8 @@ type money struct {
 	message    string
 	signatures texts
 	bundleAt   string
+	older      texts
+	only       bool
 }
 
 // texts is a flag that may be given several times.
@@ -127,6 +133,8 @@ func (m *money) flags(f *flag.FlagSet) {
 	f.StringVar(&m.message, "message", "", "")
 	f.Var(&m.signatures, "signature", "")
 	f.StringVar(&m.bundleAt, "bundle", "", "")
+	f.Var(&m.older, "older", "")
+	f.BoolVar(&m.only, "only", false, "")
 }
 
 // usage is the help that fits the words.

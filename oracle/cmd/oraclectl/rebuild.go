@@ -74,7 +74,7 @@ func (c command) rebuild(ctx context.Context) error {
 	g := approve.Grant{Epoch: b.Epoch, Hot: cfg.Hot.PublicKey(), Total: b.Claim.Payable, List: b.Claim.List}
 	one := c
 	one.rpc = endpoints[0]
-	if err := one.committed(ctx, b, g); err != nil {
+	if _, err := one.committed(ctx, b, g); err != nil {
 		return err
 	}
 	dialing, cancel := context.WithTimeout(ctx, timeout)

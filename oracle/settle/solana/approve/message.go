@@ -3,7 +3,6 @@ package approve
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -12,23 +11,8 @@ import (
 	"github.com/gagliardetto/solana-go/programs/token"
 	"github.com/gagliardetto/solana-go/rpc"
 
-	"heliograph/oracle/ledger"
 	hsolana "heliograph/oracle/settle/solana"
-	"heliograph/poc"
 )
-
-// Grant is what is approved: one epoch's list and its total, for one hot key.
-type Grant struct {
-	Epoch poc.Epoch
-	Total ledger.Amount
-	List  [32]byte // SHA-256 of the published list
-	Hot   solana.PublicKey
-}
-
-// Text is the memo in the transaction.
-func (g Grant) Text() string {
-	return fmt.Sprintf("hsa1 e=%d t=%d l=%s", g.Epoch, g.Total, hex.EncodeToString(g.List[:]))
-}
 
 // Choice is what an operator decides about the transaction.
 type Choice struct {
@@ -78,17 +62,18 @@ func Same(other []byte, t Treasury, g Grant, c Choice) (Message, error) {
 		return Message{}, err
 	}
 	if !bytes.Equal(own.Bytes, other) {
-		return Message{}, fmt.Errorf("approve: the message is not the approval of %d for epoch %d from %s to %s by these signers: do not sign it", g.Total, g.Epoch, t.Account, g.Hot)
+		return Message{}, fmt.Errorf("approve: the message is not the approval %q from %s to %s by these signers: do not sign it; when a payout has landed since it was made, make a new one", g.Text(), t.Account, g.Hot)
 	}
 	return own, nil
 }
 
 func build(t Treasury, g Grant, c Choice, hash solana.Hash) (m Message, err error) {
-	switch {
-	case g.Total == 0 || g.Total > ledger.MaxAmount:
-		return m, fmt.Errorf("approve: a total of %d cannot be approved", g.Total)
-	case g.Hot == t.Owner:
+	if g.Hot == t.Owner {
 		return m, errors.New("approve: the hot key owns the treasury itself: give the treasury to a cold key, or nothing limits the hot one")
+	}
+	allowance, err := g.Allowance()
+	if err != nil {
+		return m, err
 	}
 	signers, err := t.choose(c.Signers)
 	if err != nil {
@@ -107,7 +92,7 @@ func build(t Treasury, g Grant, c Choice, hash solana.Hash) (m Message, err erro
 		ixs = append(ixs, system.NewAdvanceNonceAccountInstruction(c.Nonce, solana.SysVarRecentBlockHashesPubkey, payer).Build())
 	}
 	ixs = append(ixs,
-		hsolana.Under(t.Program, token.NewApproveCheckedInstruction(uint64(g.Total), t.Decimals, t.Account, t.Mint, g.Hot, t.Owner, signers).Build()),
+		hsolana.Under(t.Program, token.NewApproveCheckedInstruction(uint64(allowance), t.Decimals, t.Account, t.Mint, g.Hot, t.Owner, signers).Build()),
 		solana.NewInstruction(solana.MemoProgramID, solana.AccountMetaSlice{}, []byte(g.Text())))
 	tx, err := solana.NewTransaction(ixs, hash, solana.TransactionPayer(payer))
 	if err != nil {
