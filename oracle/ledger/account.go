@@ -19,6 +19,7 @@ import (
 //	                   and its credits are the hotspot's lifetime earnings
 //	owed/<wallet>      earned and not yet paid
 //	held/<wallet>      owed, but cannot be paid for now (no token account, frozen...)
+//	claimable/<wallet> held for the wallet by a distributor on chain, until it claims
 //	paid/<wallet>      final on chain
 type Account string
 
@@ -33,6 +34,7 @@ const (
 	hotspotPrefix = "hotspot/"
 	owedPrefix    = "owed/"
 	heldPrefix    = "held/"
+	claimPrefix   = "claimable/"
 	paidPrefix    = "paid/"
 )
 
@@ -44,6 +46,10 @@ func Owed(w poc.Wallet) Account { return Account(owedPrefix + base58.Encode(w[:]
 
 // Held is the account of what a wallet is owed and cannot be sent for now.
 func Held(w poc.Wallet) Account { return Account(heldPrefix + base58.Encode(w[:])) }
+
+// Claimable is the account of what a distributor on chain holds for a wallet. It
+// counts as held.
+func Claimable(w poc.Wallet) Account { return Account(claimPrefix + base58.Encode(w[:])) }
 
 // Paid is the account of what a wallet has received for good.
 func Paid(w poc.Wallet) Account { return Account(paidPrefix + base58.Encode(w[:])) }
@@ -57,7 +63,7 @@ func (a Account) check() error {
 	case len(a) > maxAccount:
 		return fmt.Errorf("ledger: account name of %d bytes, at most %d", len(a), maxAccount)
 	}
-	for _, p := range []string{hotspotPrefix, owedPrefix, heldPrefix, paidPrefix} {
+	for _, p := range []string{hotspotPrefix, owedPrefix, heldPrefix, claimPrefix, paidPrefix} {
 		if rest, ok := strings.CutPrefix(string(a), p); ok && rest != "" {
 			return nil
 		}

@@ -16,7 +16,7 @@ type Totals struct {
 	Remainder Amount `json:"remainder"`
 	Transit   Amount `json:"transit"` // in hotspot accounts: 0 between postings
 	Owed      Amount `json:"owed"`
-	Held      Amount `json:"held"`
+	Held      Amount `json:"held"` // and what distributors hold
 	Paid      Amount `json:"paid"`
 }
 
@@ -45,7 +45,7 @@ func (t *Totals) of(a Account) *Amount {
 		return &t.Remainder
 	case strings.HasPrefix(s, owedPrefix):
 		return &t.Owed
-	case strings.HasPrefix(s, heldPrefix):
+	case strings.HasPrefix(s, heldPrefix), strings.HasPrefix(s, claimPrefix):
 		return &t.Held
 	case strings.HasPrefix(s, paidPrefix):
 		return &t.Paid

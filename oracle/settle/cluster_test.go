@@ -40,12 +40,26 @@ type cluster struct {
 	strangers map[Marker][]string
 	paid      map[poc.Wallet]ledger.Amount
 	times     map[string]int // "wallet/epoch" -> how often paid
-	memos     []string
+	// vaults are the distributors, by version; clock is the cluster's.
+	vaults map[uint64]*vault
+	clock  int64
+	memos  []string
+}
+
+// vault is a distributor, with what it holds and who has claimed.
+type vault struct {
+	Distribution
+	height  uint64
+	left    ledger.Amount
+	claimed map[poc.Wallet]ledger.Amount
+	back    bool
 }
 
 type landed struct {
 	height uint64
 	failed string
+	fund   *Distribution
+	memo   string
 	to     []reward.Payout
 }
 
@@ -55,6 +69,8 @@ type wireTx struct {
 	Memo      string
 	Marker    *Marker
 	Close     []Marker
+	Fund      *Distribution
+	Back      uint64 // version of a distributor
 	To        []reward.Payout
 	LastValid uint64
 }
@@ -63,7 +79,7 @@ func newCluster(seed uint64) *cluster {
 	return &cluster{
 		rnd: rand.New(rand.NewPCG(seed, 1)), genesis: "model", tokens: 1 << 40, sol: 1 << 40,
 		frozen: map[poc.Wallet]bool{}, quietly: map[poc.Wallet]bool{}, landed: map[string]landed{},
-		markers: map[Marker]string{}, closed: map[Marker]bool{}, strangers: map[Marker][]string{}, paid: map[poc.Wallet]ledger.Amount{}, times: map[string]int{},
+		markers: map[Marker]string{}, closed: map[Marker]bool{}, vaults: map[uint64]*vault{}, clock: 1_800_000_000, strangers: map[Marker][]string{}, paid: map[poc.Wallet]ledger.Amount{}, times: map[string]int{},
 	}
 }
 
@@ -77,6 +93,7 @@ func (c *cluster) flaky(percent int) bool { return c.faults && c.rnd.IntN(100) <
 func (c *cluster) advance(n uint64) {
 	for range n {
 		c.height++
+		c.clock++
 		keep := c.pending[:0]
 		for _, tx := range c.pending {
 			switch {
@@ -98,6 +115,15 @@ func (c *cluster) land(tx wireTx) {
 	l := landed{height: c.height}
 	if r := c.check(tx); r != nil {
 		l.failed = r.Detail
+	} else if tx.Fund != nil {
+		l.fund = tx.Fund
+		c.markers[*tx.Marker] = tx.Sig
+		c.tokens -= tx.Fund.Total
+		c.vaults[tx.Fund.Version] = &vault{Distribution: *tx.Fund, height: c.height, left: tx.Fund.Total, claimed: map[poc.Wallet]ledger.Amount{}}
+	} else if tx.Back != 0 {
+		v := c.vaults[tx.Back]
+		c.tokens += v.left
+		v.left, v.back = 0, true
 	} else if tx.Close != nil {
 		for _, m := range tx.Close {
 			c.closed[m] = true
@@ -110,6 +136,7 @@ func (c *cluster) land(tx wireTx) {
 			c.times[fmt.Sprintf("%x/%d", p.Wallet[:4], tx.Marker.Epoch)]++
 		}
 	} else {
+		l.memo = tx.Memo
 		c.memos = append(c.memos, tx.Memo)
 	}
 	c.landed[tx.Sig] = l
@@ -122,6 +149,9 @@ func (c *cluster) check(tx wireTx) *Rejected {
 			return &Rejected{Cause: CauseOther, Detail: "InvalidAccountData"}
 		}
 	}
+	if v := c.vaults[tx.Back]; tx.Back != 0 && (v == nil || v.back || c.clock < v.Clawback) {
+		return &Rejected{Cause: CauseOther, Detail: "ClawbackBeforeStart"}
+	}
 	if tx.Marker == nil {
 		return nil
 	}
@@ -129,6 +159,16 @@ func (c *cluster) check(tx wireTx) *Rejected {
 		return &Rejected{Cause: CauseMarker, Detail: "instruction 1: Custom 0"}
 	}
 	left := c.tokens
+	if d := tx.Fund; d != nil {
+		switch {
+		case c.vaults[d.Version] != nil:
+			return &Rejected{Cause: CauseOther, Detail: "instruction 5: Custom 0"}
+		case left < d.Total:
+			return &Rejected{Cause: CauseFunds, Detail: "Custom 1"}
+		case d.Start <= c.clock || d.End <= d.Start || d.Clawback-day < d.End:
+			return &Rejected{Cause: CauseOther, Detail: "TimestampsNotInFuture"}
+		}
+	}
 	for i, p := range tx.To {
 		if c.frozen[p.Wallet] || c.quietly[p.Wallet] {
 			return &Rejected{Cause: CauseRecipient, Recipient: i, Detail: "Custom 17"}
@@ -255,6 +295,9 @@ func (c *cluster) Landed(_ context.Context, sig string, m Marker, list []reward.
 	if c.markers[m] != sig || c.height < c.landed[sig].height+finalDepth {
 		return nil, ErrNotFinal
 	}
+	if c.landed[sig].fund != nil {
+		return nil, ErrForeign
+	}
 	for _, p := range c.landed[sig].to {
 		i := slices.Index(list, p)
 		if i < 0 {
@@ -264,6 +307,22 @@ func (c *cluster) Landed(_ context.Context, sig string, m Marker, list []reward.
 	}
 	slices.Sort(paid)
 	return paid, nil
+}
+
+func (c *cluster) Told(_ context.Context, sig, text string) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flaky(8) {
+		return 0, errNet
+	}
+	l, ok := c.landed[sig]
+	switch {
+	case !ok || l.failed != "" || c.height < l.height+finalDepth:
+		return 0, ErrNotFinal
+	case l.memo != "" && l.memo != text:
+		return 0, ErrForeign
+	}
+	return l.height, nil
 }
 
 func (c *cluster) Units(context.Context, Marker, []reward.Payout) (uint32, error) { return 0, nil }

@@ -14,6 +14,11 @@ const maxAttempts = 64
 // stepMemo moves a memo on: sign, persist, send, watch. save persists the record
 // that holds it.
 func (s *Settler) stepMemo(ctx context.Context, m *Memo, height uint64, save func() error) error {
+	return s.stepTx(ctx, m, height, save, func(hash Blockhash) (Tx, error) { return s.signer.Memo(ctx, m.Text, hash) })
+}
+
+// stepTx is stepMemo for any transaction that may land twice without harm.
+func (s *Settler) stepTx(ctx context.Context, m *Memo, height uint64, save func() error, sign func(Blockhash) (Tx, error)) error {
 	if m.Final {
 		return nil
 	}
@@ -31,9 +36,9 @@ func (s *Settler) stepMemo(ctx context.Context, m *Memo, height uint64, save fun
 		if err != nil {
 			return fmt.Errorf("settle: ask for a blockhash: %w", err)
 		}
-		tx, err := s.signer.Memo(ctx, m.Text, hash)
+		tx, err := sign(hash)
 		if err != nil {
-			return fmt.Errorf("settle: sign memo: %w", err)
+			return fmt.Errorf("settle: sign %q: %w", m.Text, err)
 		}
 		m.Attempts = append(m.Attempts, tx)
 		if len(m.Attempts) > maxAttempts {
@@ -57,7 +62,7 @@ func (s *Settler) sendMemo(ctx context.Context, tx Tx) error {
 	if errors.As(err, &r) {
 		s.log.Debug("memo was refused", "signature", tx.Signature, "detail", r.Detail)
 		if r.Cause == CauseFunds {
-			return fmt.Errorf("settle: the fee payer cannot pay for a memo: send it SOL (%s)", r.Detail)
+			return fmt.Errorf("settle: the fee payer cannot pay for a transaction: send it SOL (%s)", r.Detail)
 		}
 		return nil
 	}

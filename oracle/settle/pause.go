@@ -53,7 +53,7 @@ type Due struct {
 	Wallet poc.Wallet
 	Amount ledger.Amount
 	Batch  uint32
-	State  string // paid, signed, planned or held
+	State  string // paid, signed, planned, held, claimable or unclaimed
 	Why    string // of held
 }
 
@@ -97,6 +97,10 @@ func (b Batch) dues() (out []Due) {
 		d := Due{Wallet: p.Wallet, Amount: p.Amount, Batch: b.Index, State: "planned"}
 		why, held := b.Held[i]
 		switch {
+		case b.Claimed[i]:
+			d.State = "paid"
+		case b.Claim == ClaimOpen, b.Claim == ClaimReturned:
+			d.State = string(b.Claim)
 		case held:
 			d.State, d.Why = "held", why
 		case b.Final:

@@ -104,8 +104,15 @@ func (s *Settler) plan(l List) (p plan, err error) {
 		Identity: s.signer.Identity(), Rules: l.Rules, Secret: l.Secret,
 		Commit: Memo{Text: CommitText(l.Epoch, len(l.Payouts), total, Roots{Payouts: root, List: l.ListHash, Rewards: l.Rewards})},
 	}
-	for part := range slices.Chunk(l.Payouts, s.signer.MaxRecipients()) {
-		p.batches = append(p.batches, Batch{Epoch: l.Epoch, Index: uint32(len(p.batches)), Payouts: part})
+	if p.epoch.Claims, err = s.planClaims(l); err != nil {
+		return p, err
+	}
+	size, stage := s.signer.MaxRecipients(), ClaimStage("")
+	if p.epoch.Claims != nil {
+		size, stage = claimBatch, ClaimPlanned
+	}
+	for part := range slices.Chunk(l.Payouts, size) {
+		p.batches = append(p.batches, Batch{Epoch: l.Epoch, Index: uint32(len(p.batches)), Payouts: part, Claim: stage})
 	}
 	return p, nil
 }

@@ -32,7 +32,12 @@ func (s *Settler) Rebuild(ctx context.Context, l List, root [32]byte) error {
 		return fmt.Errorf("%w: the published list of epoch %d has root %s, the commit memo says %s: this is not the list that was committed to",
 			ErrConflict, l.Epoch, hex.EncodeToString(got[:]), hex.EncodeToString(root[:]))
 	}
-	return s.freeze(ctx, l, func(p *plan) error { return s.findLater(ctx, l, p) })
+	return s.freeze(ctx, l, func(p *plan) error {
+		if p.epoch.Claims != nil {
+			return nil // the marker of the distributor is all there is
+		}
+		return s.findLater(ctx, l, p)
+	})
 }
 
 // probeGroup is how many unused markers in a row end the search for later batches.

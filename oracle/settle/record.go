@@ -18,7 +18,9 @@ type State string
 // The states, in order.
 const (
 	Frozen    State = "frozen"    // the list is fixed; the commit memo is on its way
-	Committed State = "committed" // the commit memo is final; batches are being paid
+	Committed State = "committed" // the commit memo is final; batches are being paid, or the distributor made
+	Funded    State = "funded"    // the distributor holds the total; a close memo is on its way
+	Claimable State = "claiming"  // wallets claim
 	Settled   State = "settled"   // every batch is final or held; the close memo is on its way
 	Closed    State = "closed"    // the close memo is final
 )
@@ -59,6 +61,8 @@ type Epoch struct {
 	// payments.
 	Reclaiming string     `json:"reclaiming,omitempty"`
 	Secret     poc.Secret `json:"secret"`
+	// Claims is there if wallets claim the payouts of this epoch.
+	Claims *Claims `json:"claims,omitempty"`
 }
 
 // Attempt is one signed variant of a batch.
@@ -81,6 +85,8 @@ type Batch struct {
 	Landed   string          `json:"landed,omitempty"`  // signature of the variant that did
 	Suspect  map[int]string  `json:"suspect,omitempty"` // refused in simulation; held once older variants are dead
 	Expiry   uint64          `json:"expiry,omitempty"`  // greatest last valid height of all variants ever signed
+	Claim    ClaimStage      `json:"claim,omitempty"`   // "": the batch is sent
+	Claimed  map[int]bool    `json:"claimed,omitempty"` // indices of wallets that have claimed
 }
 
 // Live are the indices of recipients that are to be paid.

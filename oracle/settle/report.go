@@ -20,7 +20,7 @@ type Record struct {
 // Part is one batch of a [Record].
 type Part struct {
 	Index      uint32         `json:"index"`
-	State      string         `json:"state"` // planned, signed, final or held
+	State      string         `json:"state"` // planned, signed, claimable, final or held
 	Signature  string         `json:"signature,omitempty"`
 	Recipients int            `json:"recipients"`
 	Sum        ledger.Amount  `json:"sum"`
@@ -55,6 +55,8 @@ func (b Batch) part() Part {
 	switch {
 	case b.Final:
 		p.State = "final"
+	case b.Claim == ClaimOpen:
+		p.State = string(b.Claim)
 	case b.Done():
 		p.State = "held"
 	case len(b.Attempts) > 0:
@@ -81,6 +83,12 @@ func (s *Settler) sums(ctx context.Context, e poc.Epoch) (paid, owed, held ledge
 				_, isHeld := b.Held[i]
 				_, moved := b.Moved[i]
 				switch { // the sums are below the total, which was checked
+				case b.Claimed[i]:
+					paid += p.Amount
+				case b.Claim == ClaimOpen:
+					held += p.Amount
+				case b.Claim == ClaimReturned:
+					owed += p.Amount
 				case moved:
 				case isHeld:
 					held += p.Amount

@@ -28,9 +28,13 @@ type Config struct {
 	// the last variant of a batch expired, its marker is closed; 0 = never. Below
 	// MinReclaimAfter it is raised to that.
 	ReclaimAfter uint64
-	// HeldEvery is how many polls pass between two looks at held recipients; 0 = 150.
+	// HeldEvery is how many polls pass between two looks at held recipients and at
+	// claims; 0 = 150.
 	HeldEvery int
-	Log       *slog.Logger
+	// Claim makes new epochs ones that wallets claim; nil: payouts are sent. Epochs
+	// that are frozen stay what they are.
+	Claim *Claiming
+	Log   *slog.Logger
 }
 
 // MinReclaimAfter is the shortest wait before markers are closed: twice the life of
@@ -227,6 +231,9 @@ func (s *Settler) step(ctx context.Context) error {
 	}
 	if seldom {
 		errs = append(errs, s.retryHeld(ctx))
+		for _, e := range todo.claims {
+			errs = append(errs, s.unsigned(ctx, e.Epoch, s.stepEpoch(ctx, e, height)))
+		}
 		for _, e := range todo.reclaims {
 			errs = append(errs, s.reclaim(ctx, e, height))
 		}
@@ -237,6 +244,8 @@ func (s *Settler) step(ctx context.Context) error {
 type work struct {
 	commits []commitment
 	epochs  []Epoch
+	// claims are epochs that wallets claim: it takes weeks.
+	claims []Epoch
 	// reclaims are closed epochs whose markers may still exist.
 	reclaims []Epoch
 }
@@ -255,6 +264,8 @@ func (s *Settler) unfinished(ctx context.Context) (w work, err error) {
 		}
 		return scan(tx, "s/e/", func(e Epoch) {
 			switch {
+			case e.State == Claimable:
+				w.claims = append(w.claims, e)
 			case e.State != Closed:
 				w.epochs = append(w.epochs, e)
 			case e.Reclaimed < e.Batches:
@@ -289,7 +300,12 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 		}
 		e.State = Committed
 		return save()
+	case Funded, Claimable:
+		return s.stepClaims(ctx, &e, height, save)
 	case Committed:
+		if e.Claims != nil {
+			return s.stepClaims(ctx, &e, height, save)
+		}
 		was := e
 		left, err := s.pay(ctx, &e, height)
 		if was.Stalled != e.Stalled || was.Refused != e.Refused {

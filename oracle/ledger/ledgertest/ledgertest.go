@@ -148,6 +148,14 @@ func same(n *big.Int, stored []byte) bool {
 // debits and credits of issued, remainder, hotspot, owed, held, paid.
 func balanced(tx store.Tx, kinds map[string]*big.Int) error {
 	sum := new(big.Int)
+	if n := kinds["claimable"]; n != nil { // held by a distributor on chain
+		held := new(big.Int).Set(n)
+		if kinds["held"] != nil {
+			held.Add(held, kinds["held"])
+		}
+		kinds["held"] = held
+		delete(kinds, "claimable")
+	}
 	for kind, n := range kinds {
 		switch kind {
 		case "issued":
