@@ -22,10 +22,9 @@ type Sent struct {
 }
 
 // lookBack runs before anything is signed for an epoch. When the store was lost, or
-// is older than the chain, the epoch's commit memo is there already: it is taken
-// over, with the seed memo, and with the batches behind the planned ones that paid
-// held recipients later. An auditor thus finds the memo that preceded the first
-// payout, and nothing is looked for where nothing was committed to.
+// is older than the chain, the epoch's memos may be there already. They are taken
+// over, and with the commit memo the batches behind the planned ones that paid held
+// recipients later. An auditor thus finds the memo that preceded the first payout.
 func (s *Settler) lookBack(ctx context.Context, e *Epoch) error {
 	h, ok := s.chain.(Historian)
 	if !ok || e.Commit.Final || len(e.Commit.Attempts) > 0 || s.lookedBack[e.Epoch] {
@@ -53,16 +52,16 @@ func (s *Settler) lookBack(ctx context.Context, e *Epoch) error {
 		return fmt.Errorf("settle: ask whether epoch %d was committed to before: %w", e.Epoch, err)
 	}
 	s.lookedBack[e.Epoch] = true
-	if found[0].Signature == "" {
-		return nil
-	}
-	s.log.Warn("the chain knows an epoch that the store does not: it is taken over", "epoch", e.Epoch, "commit_signature", found[0].Signature)
 	if !known && found[1].Signature != "" {
 		seed.Memo.Final, seed.Memo.Signature, seed.Memo.Slot = true, found[1].Signature, found[1].Slot
 		if err := s.save(ctx, commitKey(e.Epoch), seed); err != nil {
 			return err
 		}
 	}
+	if found[0].Signature == "" {
+		return nil
+	}
+	s.log.Warn("the chain knows an epoch that the store does not: it is taken over", "epoch", e.Epoch, "commit_signature", found[0].Signature)
 	return s.takeOver(ctx, e, found[0])
 }
 
