@@ -107,6 +107,7 @@ type Solana struct {
 	Treasury     string        `toml:"treasury" help:"token account that payouts come from; empty: the hot key's own"`
 	UnitPrice    uint64        `toml:"unit_price" help:"priority fee of a first attempt, micro-lamports a compute unit"`
 	MaxUnitPrice uint64        `toml:"max_unit_price" help:"limit of the priority fee of later attempts"`
+	OffCurve     bool          `toml:"off_curve" help:"pay wallets that no key can sign for, such as vaults of programs; otherwise they are held"`
 	Poll         time.Duration `toml:"poll" help:"between two looks at the chain"`
 	ReclaimAfter uint64        `toml:"reclaim_after" help:"blocks after an epoch was closed until the rent of its markers is taken back; 0: never"`
 }

@@ -29,6 +29,7 @@ type link struct {
 
 	mu      sync.Mutex
 	settler *settle.Settler
+	waits   string // for what, while there is no settler
 }
 
 // keys are the parsed addresses of the configuration.
@@ -37,8 +38,29 @@ type keys struct {
 	mint, treasury solana.Address
 }
 
-// newLink reads the hot key and checks the addresses.
+// newLink reads the hot key and checks the addresses. What is wrong with them is left
+// in the books, too: the node does not start, and its operator asks for the status.
 func newLink(c Solana, kv store.KV, log *slog.Logger) (*link, error) {
+	l, err := openLink(c, kv, log)
+	if err != nil {
+		refuse(kv, log, err)
+	}
+	return l, err
+}
+
+// refuse leaves in the books why settlement does not begin.
+func refuse(kv store.KV, log *slog.Logger, why error) {
+	ctx, cancel := context.WithTimeout(context.Background(), refuseTimeout)
+	defer cancel()
+	if err := settle.New(settle.Config{KV: kv}).Refuse(ctx, why.Error()); err != nil {
+		log.Warn("the cause could not be left for oraclectl settle status", "error", err)
+	}
+}
+
+// refuseTimeout bounds the writing of a refusal while the node ends.
+const refuseTimeout = 5 * time.Second
+
+func openLink(c Solana, kv store.KV, log *slog.Logger) (*link, error) {
 	l := &link{kv: kv, conf: c, log: log}
 	if c.RPC == "" {
 		return l, nil
@@ -66,6 +88,14 @@ func newLink(c Solana, kv store.KV, log *slog.Logger) (*link, error) {
 // run connects and settles until the context ends. Errors that only a person can
 // end, such as the wrong cluster, end it.
 func (l *link) run(ctx context.Context) error {
+	err := l.settle(ctx)
+	if err != nil && ctx.Err() == nil {
+		refuse(l.kv, l.log, err)
+	}
+	return err
+}
+
+func (l *link) settle(ctx context.Context) error {
 	if l.conf.RPC == "" {
 		l.log.Warn("solana.rpc is empty: reports are taken, but no epoch is opened and nothing is paid")
 		<-ctx.Done()
@@ -80,7 +110,7 @@ func (l *link) run(ctx context.Context) error {
 	pool, client, err := solana.DialPool(ctx, solana.PoolConfig{
 		Endpoints: l.conf.endpoints(), Genesis: l.conf.Genesis, Log: l.log,
 		Config: solana.Config{Hot: l.keys.hot, Mint: l.keys.mint, Treasury: l.keys.treasury,
-			UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice},
+			UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice, OffCurve: l.conf.OffCurve},
 	})
 	if ctx.Err() != nil {
 		return nil
@@ -111,6 +141,7 @@ func (l *link) findSigner(ctx context.Context) error {
 		if err == nil {
 			return l.useSigner(c)
 		}
+		l.waitFor(err)
 		l.log.Warn("the signer does not answer, epochs wait", "error", err, "retry_in_ms", pause.Milliseconds())
 		t := time.NewTimer(pause)
 		select {
@@ -144,6 +175,7 @@ func (l *link) checkCluster(ctx context.Context) error {
 		if err == nil || errors.Is(err, settle.ErrWrongCluster) {
 			return err
 		}
+		l.waitFor(err)
 		l.log.Warn("the cluster cannot be reached, epochs wait", "error", err, "retry_in_ms", pause.Milliseconds())
 		t := time.NewTimer(pause)
 		select {
@@ -170,10 +202,31 @@ func (l *link) get() (*settle.Settler, error) {
 // lastError is why the chain was not looked at for the last time.
 func (l *link) lastError() string {
 	s, err := l.get()
-	if err != nil {
-		return err.Error()
+	if err == nil {
+		return s.LastError()
 	}
-	return s.LastError()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waits != "" {
+		return err.Error() + ": " + l.waits
+	}
+	return err.Error()
+}
+
+// failures is how many looks in a row failed; while there is no connection it is as
+// if many had.
+func (l *link) failures() int {
+	s, err := l.get()
+	if err != nil {
+		return 1 << 30
+	}
+	return s.Failures()
+}
+
+func (l *link) waitFor(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waits = why.Error()
 }
 
 // poke makes the settler look at once.

@@ -36,6 +36,8 @@ type Config struct {
 	// LastError is why the settler's last look at the chain failed, "" when it did
 	// not; nil: it is not running.
 	LastError func() string
+	// Failures is how many looks in a row failed; nil: not known.
+	Failures func() int
 	// Resumed is told that a pause has ended; may be nil.
 	Resumed func()
 }

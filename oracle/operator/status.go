@@ -2,19 +2,26 @@ package operator
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/store"
 	"heliograph/poc"
 )
 
 // Status is where settlement stands.
 type Status struct {
 	Paused    string  `json:"paused,omitempty"`     // why
+	Refused   string  `json:"refused,omitempty"`    // why settlement does not begin
 	Running   bool    `json:"running"`              // a settler is at work
 	LastError string  `json:"last_error,omitempty"` // of its last look at the chain
 	Epochs    []Epoch `json:"epochs"`               // oldest first
+
+	failing bool // more than one look has failed
 }
 
 // Epoch is one epoch's settlement. Amounts are in the token's smallest unit.
@@ -40,22 +47,35 @@ func (s *server) status(w http.ResponseWriter, r *http.Request) {
 	answer(w, st, err)
 }
 
+// failuresTold looks at the chain that fail in a row are a stall, and fewer are not: a
+// single call may be lost.
+const failuresTold = 3
+
 // statusOf leaves out epochs that are closed and hold nobody, unless all are asked
 // for: after a year they are many.
 func (s *server) statusOf(ctx context.Context, all bool) (st Status, err error) {
 	st.Epochs = []Epoch{}
 	if s.cfg.LastError != nil {
 		st.Running, st.LastError = true, s.cfg.LastError()
+		st.failing = st.LastError != "" && (s.cfg.Failures != nil && s.cfg.Failures() >= failuresTold)
 	}
 	if st.Paused, err = s.settler.Paused(ctx); err != nil {
+		return st, err
+	}
+	if st.Refused, err = s.settler.Refusal(ctx); err != nil {
 		return st, err
 	}
 	list, err := s.settler.Epochs(ctx)
 	if err != nil {
 		return st, err
 	}
+	refused, err := s.settler.RefusedLists(ctx)
+	if err != nil {
+		return st, err
+	}
 	for _, e := range list {
-		if e.State == settle.Closed && e.Refused == "" && e.Reclaiming == "" && !all {
+		_, wrong := refused[e.Epoch]
+		if !wrong && e.State == settle.Closed && e.Refused == "" && e.Reclaiming == "" && !all {
 			if holds, err := s.settler.Holds(ctx, e.Epoch); err != nil || !holds {
 				if err != nil {
 					return st, err
@@ -67,12 +87,20 @@ func (s *server) statusOf(ctx context.Context, all bool) (st Status, err error) 
 		if err != nil {
 			return st, err
 		}
-		st.Epochs = append(st.Epochs, describe(rec, st.Paused))
+		one := describe(rec, st)
+		if wrong {
+			one.State, one.Why = "REFUSED", refused[e.Epoch]
+			delete(refused, e.Epoch)
+		}
+		st.Epochs = append(st.Epochs, one)
+	}
+	for _, n := range slices.Sorted(maps.Keys(refused)) { // never frozen
+		st.Epochs = append(st.Epochs, Epoch{Epoch: n, State: "REFUSED", Why: refused[n]})
 	}
 	return st, nil
 }
 
-func describe(r settle.Record, paused string) Epoch {
+func describe(r settle.Record, st Status) Epoch {
 	e := Epoch{Epoch: r.Epoch.Epoch, Total: r.Total, Paid: r.Paid, Owed: r.Owed, Held: r.Held,
 		Recipients: r.Count, Batches: r.Batches, Reclaimed: r.Reclaimed}
 	for _, p := range r.Parts {
@@ -89,19 +117,36 @@ func describe(r settle.Record, paused string) Epoch {
 			e.HeldWhy[why]++
 		}
 	}
-	e.State, e.Why = word(r, paused)
+	e.State, e.Why = word(r, st)
 	return e
 }
 
+// remedied says what to do about an error of a look at the chain.
+func remedied(why string) string {
+	remedy := "it is tried again by itself; if it stays, see that the RPC endpoints (solana.rpc) answer"
+	switch {
+	case strings.Contains(why, store.ErrFull.Error()):
+		remedy = "make room on the disk of the data directory; then it goes on by itself"
+	case strings.Contains(why, "signer"):
+		remedy = "it goes on by itself when that is done"
+	}
+	return why + ": " + remedy
+}
+
 // word is the state in one word, the most urgent first.
-func word(r settle.Record, paused string) (state, why string) {
+func word(r settle.Record, st Status) (state, why string) {
+	open := r.State != settle.Closed
 	switch {
 	case r.Refused != "":
 		return "REFUSED", r.Refused
-	case r.State != settle.Closed && paused != "":
-		return "PAUSED", paused + ": end it with oraclectl settle resume"
-	case r.Stalled != "" && r.State != settle.Closed:
+	case open && st.Refused != "":
+		return "REFUSED", st.Refused
+	case open && st.Paused != "":
+		return "PAUSED", st.Paused + ": end it with oraclectl settle resume"
+	case open && r.Stalled != "":
 		return "STALLED", r.Stalled
+	case open && st.failing:
+		return "STALLED", remedied(st.LastError)
 	case r.State == settle.Frozen:
 		return "COMMITTING", ""
 	case r.State == settle.Committed:

@@ -55,14 +55,14 @@ const batchesPerTransaction = 500
 // idempotent: the same list again is a no-op, another one is [ErrConflict].
 // What each wallet is owed must be in the ledger already.
 func (s *Settler) Freeze(ctx context.Context, l List) error {
-	return s.freeze(ctx, l, func(*plan) error { return nil })
+	return s.judged(ctx, l.Epoch, s.freeze(ctx, l, func(*plan) error { return nil }))
 }
 
 // freeze plans an epoch that is new and persists the plan after amend saw it.
 func (s *Settler) freeze(ctx context.Context, l List, amend func(*plan) error) error {
 	p, err := s.plan(l)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrList, err)
 	}
 	done := false
 	err = s.kv.View(ctx, func(tx store.Tx) error {

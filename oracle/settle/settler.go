@@ -63,6 +63,7 @@ type Settler struct {
 
 	mu        sync.Mutex
 	lastErr   string
+	failures  int                // rounds in a row that did not get through
 	strangers map[string]bool    // transactions that touched a marker and did not create it
 	known     map[poc.Epoch]bool // epochs whose list the signer has taken
 }
@@ -173,10 +174,20 @@ func (s *Settler) Run(ctx context.Context) error {
 func (s *Settler) note(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastErr = ""
+	s.lastErr, s.failures = "", min(s.failures+1, 1<<30)
 	if err != nil {
 		s.lastErr = err.Error()
+	} else {
+		s.failures = 0
 	}
+}
+
+// Failures is how many rounds in a row did not get through: one that is alone is the
+// weather.
+func (s *Settler) Failures() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failures
 }
 
 // LastError is why the last round did not get through, "" when it did.
@@ -197,6 +208,12 @@ func (s *Settler) Step(ctx context.Context) error {
 func (s *Settler) step(ctx context.Context) error {
 	if !s.checked {
 		if err := s.CheckCluster(ctx); err != nil {
+			if errors.Is(err, ErrWrongCluster) {
+				err = errors.Join(err, s.Refuse(ctx, err.Error()))
+			}
+			return err
+		}
+		if err := s.accept(ctx); err != nil {
 			return err
 		}
 		s.checked = true

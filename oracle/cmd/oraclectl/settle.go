@@ -49,7 +49,7 @@ func (c command) settleStatus(ctx context.Context, o *office) error {
 	if err != nil {
 		return err
 	}
-	waits := st.Paused != ""
+	waits := st.Paused+st.Refused != ""
 	for _, e := range st.Epochs {
 		waits = waits || e.State == "STALLED" || e.State == "REFUSED"
 	}
@@ -64,6 +64,9 @@ func (c command) printStatus(st operator.Status) error {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	if st.Paused != "" {
 		p("PAUSED: %s\n", st.Paused)
+	}
+	if st.Refused != "" {
+		p("REFUSED: %s\n", st.Refused)
 	}
 	switch {
 	case !st.Running:

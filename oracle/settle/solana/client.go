@@ -288,7 +288,7 @@ func (c *Client) Payable(ctx context.Context, wallets []poc.Wallet) ([]string, e
 // problem says why a recipient's token account cannot be paid into, "" if it can.
 func (c *Client) problem(acc *rpc.Account, w poc.Wallet) string {
 	if !c.cfg.OffCurve && !solana.PublicKey(w).IsOnCurve() {
-		return "the wallet's address is off the curve, no key can sign for it: its owner must name another wallet"
+		return "the wallet's address is off the curve, no key can sign for it: its owner must name another wallet, or the operator allows such with solana.off_curve"
 	}
 	if acc == nil {
 		return "no token account: the owner must create one for the mint"

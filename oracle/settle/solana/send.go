@@ -76,8 +76,21 @@ func sortRefusal(re *jsonrpc.RPCError) error {
 		r.Cause = settle.CauseFunds
 	case index >= firstTransfer:
 		r.Cause, r.Recipient = settle.CauseRecipient, index-firstTransfer
+		r.Detail += ": " + recipientRefused(code)
 	}
 	return r
+}
+
+// recipientRefused says what a transfer's error means for the recipient. It stands
+// until the account is looked at again.
+func recipientRefused(code string) string {
+	switch code {
+	case "Custom 17":
+		return "token account is frozen: the mint's freeze authority must thaw it"
+	case "InvalidAccountData", "UninitializedAccount", "Custom 9":
+		return "token account does not exist any more: its owner must create one for the mint"
+	}
+	return "the cluster does not let the transfer through: its owner must see to the token account, or name another wallet"
 }
 
 // instructionError reads {"InstructionError":[index, "Name" | {"Custom": n}]}.
