@@ -167,6 +167,7 @@ func (d *town) node() (n *node.Node, stop func()) {
 	c.Epoch.Length, c.Epoch.Grace, c.Epoch.Tolerance, c.Epoch.Poll = epochtest.Calendar().Length, epochtest.Calendar().Grace, epochtest.Calendar().Tolerance, 20*time.Millisecond
 	c.Epoch.Challenges, c.Epoch.Guard, c.Reward.Emission, c.Reward.CreditPrice = 4, time.Minute, epochtest.Emission, 10
 	c.Solana.RPC, c.Solana.Mint, c.Solana.Poll = d.vm.URL(), d.stage.Mint.String(), 20*time.Millisecond
+	c.Solana.ReclaimAfter = settle.MinReclaimAfter
 	c.Solana.Key = filepath.Join(d.t.TempDir(), "hot.json")
 	numbers := make([]int, len(d.hot))
 	for i, b := range d.hot {

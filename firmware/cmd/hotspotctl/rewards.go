@@ -246,7 +246,7 @@ func readMemo(ctx context.Context, cfg config, signature string) (m memo, err er
 	}
 	r := answer.Result
 	if r == nil || len(r.Transaction) == 0 || r.Meta == nil || r.Meta.Err != nil {
-		return m, fmt.Errorf("%s knows no final, successful transaction %s: ask an endpoint that keeps history", cfg.RPC, signature)
+		return m, fmt.Errorf("%s knows no final, successful transaction %s: ask an endpoint of the right cluster that keeps history", cfg.RPC, signature)
 	}
 	raw, err := base64.StdEncoding.DecodeString(r.Transaction[0])
 	if err != nil {

@@ -169,8 +169,15 @@ type chain struct{ *solana.Client }
 // Transaction implements [audit.Chain].
 func (c chain) Transaction(ctx context.Context, signature string) (audit.Transaction, error) {
 	l, err := c.Client.Transaction(ctx, signature)
+	if errors.Is(err, settle.ErrNotFinal) {
+		genesis, gerr := c.Genesis(ctx)
+		if gerr != nil {
+			genesis = "that it does not tell"
+		}
+		return audit.Transaction{}, fmt.Errorf("%w: --rpc serves a cluster with genesis %s: name an endpoint of the right cluster that keeps history", err, genesis)
+	}
 	if err != nil {
-		return audit.Transaction{}, err
+		return audit.Transaction{}, fmt.Errorf("%w: check --rpc", err)
 	}
 	return audit.Transaction{Slot: l.Slot, Payer: l.Payer.String(), Memos: l.Memos, Failed: l.Failed}, nil
 }
