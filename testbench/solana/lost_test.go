@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -343,6 +344,41 @@ func TestStateDatabaseLost(t *testing.T) {
 			d.checkBooks(e + 3)
 		})
 	}
+}
+
+// TestRebuildOnTheJournal: the same from a bundle that somebody had saved, for which
+// the journal's epoch gets secret and terms back; then the oracle goes on.
+func TestRebuildOnTheJournal(t *testing.T) {
+	oraclectl := program(t, "heliograph/oracle/cmd/oraclectl")
+	d := newTown(t, 20)
+	e := epochtest.First
+	rec := d.play(e, partly)
+	r, _, err := d.world.Manager.Record(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev, err := d.world.Manager.Evidence(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := saved(t, epoch.Bundle{Evidence: ev, Claim: &r, Memos: epoch.Memos{Commit: rec.Commit.Signature}, Payments: &epoch.Payments{Identity: rec.Identity, Batches: rec.Batches}})
+	d.stop()
+	if err := os.Remove(filepath.Join(d.dir, "state.db")); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"is planned again", "nothing was changed"} {
+		if code, out := oraclectl("settle", "rebuild", "--data", d.dir, "--bundle", bundle, "--rpc", d.vm.URL()); code != 0 || !strings.Contains(out, want) || strings.Contains(out, "explorer") {
+			t.Fatalf("exit code %d, want %q\n%s", code, want, out)
+		}
+	}
+	n, stop := d.node()
+	awaitClosed(t, explorerOf(n), e)
+	d.checkWallets()
+	if code, out := oraclectl("epoch", "verify", fmt.Sprint(e), "--url", explorerOf(n), "--rpc", d.vm.URL()); code != 0 {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	stop()
+	d.checkBooks(e + 2)
 }
 
 // checkBooks looks into the directory of an oracle that has stopped: the ledger is

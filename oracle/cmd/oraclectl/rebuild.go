@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"heliograph/oracle/audit"
 	"heliograph/oracle/epoch"
+	"heliograph/oracle/journal"
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/settle"
 	"heliograph/oracle/settle/solana"
@@ -18,6 +20,7 @@ import (
 	"heliograph/oracle/settle/solana/signer"
 	"heliograph/oracle/store"
 	"heliograph/oracle/store/boltkv"
+	"heliograph/oracle/store/segment"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
 )
@@ -29,6 +32,7 @@ type rebuilt struct {
 	Recipients int           `json:"recipients"`
 	Total      ledger.Amount `json:"total"`
 	Batches    uint32        `json:"batches"`
+	Adopted    bool          `json:"adopted"`  // the journal's epoch got its secret and terms back
 	Identity   string        `json:"identity"` // hot key, mint and treasury of the plan
 	settle.Found
 }
@@ -94,7 +98,12 @@ func (c command) rebuild(ctx context.Context) error {
 		return err
 	}
 	s := settle.New(settle.Config{KV: kv, Chain: pool, Signer: client, Log: slog.New(slog.DiscardHandler)})
-	out, err := replan(ctx, kv, s, b)
+	adopted, err := adopt(ctx, c.data, kv, b)
+	var out rebuilt
+	if err == nil {
+		out, err = replan(ctx, kv, s, b)
+	}
+	out.Adopted = adopted
 	if err = errors.Join(err, kv.Close()); err != nil {
 		return err
 	}
@@ -102,6 +111,28 @@ func (c command) rebuild(ctx context.Context) error {
 		return c.print(out)
 	}
 	return c.printRebuilt(out)
+}
+
+// adopt gives the epoch in the journal its secret and terms back, for journals that
+// do not keep them themselves; false: the journal is not there, or never had it.
+func adopt(ctx context.Context, data string, kv store.KV, b epoch.Bundle) (done bool, err error) {
+	dir := filepath.Join(data, "journal")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	log, _, err := segment.Open(dir, segment.Config{})
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	j, err := journal.New(ctx, log)
+	if err != nil {
+		return false, err
+	}
+	if _, opened := j.Opening(b.Epoch); !opened {
+		return false, nil
+	}
+	return true, (&epoch.Reader{Journal: j, KV: kv}).Adopt(ctx, b)
 }
 
 // paysWith is what payouts are made with: the flags, or what the bundle says. An oracle
@@ -195,6 +226,9 @@ func (c command) printRebuilt(r rebuilt) error {
 	what := "is planned again"
 	if r.Known {
 		what = "was planned already, nothing was changed"
+	}
+	if !r.Adopted {
+		what += " (the journal here does not have it: it will not be shown by the explorer)"
 	}
 	_, err := fmt.Fprintf(c.out, "epoch %d %s: %d recipients, total %d, %d batches\n"+
 		"  found paid on chain: %d batches, %d\n"+
