@@ -29,6 +29,7 @@ type link struct {
 
 	mu      sync.Mutex
 	settler *settle.Settler
+	pool    *solana.Pool
 	waits   string // for what, while there is no settler
 }
 
@@ -121,7 +122,7 @@ func (l *link) settle(ctx context.Context) error {
 	s := settle.New(settle.Config{KV: l.kv, Chain: pool, Signer: client, Genesis: l.conf.Genesis, Poll: l.conf.Poll,
 		ReclaimAfter: l.conf.ReclaimAfter, Log: l.log})
 	l.mu.Lock()
-	l.settler = s
+	l.settler, l.pool = s, pool
 	l.mu.Unlock()
 	l.log.Info("connected to the chain", "identity", client.Identity())
 	if err := s.Run(ctx); err != nil && ctx.Err() == nil {

@@ -106,8 +106,11 @@ func (n *Node) openData(context.Context) (err error) {
 	}
 	n.onClose(n.log.Close)
 	n.onClose(n.kv.Close)
-	n.link, err = newLink(n.cfg.Solana, n.kv, n.opt.Logger)
-	return err
+	if n.link, err = newLink(n.cfg.Solana, n.kv, n.opt.Logger); err != nil {
+		return err
+	}
+	n.reg.MustRegister(newEndpointMetrics(n.link.endpoints))
+	return nil
 }
 
 func (n *Node) buildDoor(ctx context.Context) error {

@@ -135,7 +135,7 @@ func (n *Node) Run(ctx context.Context) error {
 		g.Go(func() error { return serve(ctx, n.admin, n.operator) })
 	}
 	if n.orders != nil {
-		orders := operator.New(operator.Config{KV: n.kv, LastError: n.link.lastError, Failures: n.link.failures, Resumed: n.link.poke})
+		orders := operator.New(operator.Config{KV: n.kv, LastError: n.link.lastError, Failures: n.link.failures, Endpoints: n.link.endpoints, Resumed: n.link.poke})
 		g.Go(func() error { return serve(ctx, n.orders, orders) })
 	}
 	err := g.Wait()

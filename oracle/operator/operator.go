@@ -14,12 +14,14 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/mr-tron/base58"
@@ -38,6 +40,8 @@ type Config struct {
 	LastError func() string
 	// Failures is how many looks in a row failed; nil: not known.
 	Failures func() int
+	// Endpoints says how the endpoints of the chain do; nil: it is not running.
+	Endpoints func() []Endpoint
 	// Resumed is told that a pause has ended; may be nil.
 	Resumed func()
 }
@@ -163,11 +167,14 @@ func (s *server) totals(w http.ResponseWriter, r *http.Request) {
 type Statement struct {
 	Wallet string `json:"wallet"`
 	ledger.Lifetime
-	Lines []Line `json:"lines"` // in the order of their causes
+	Lines []Line `json:"lines"` // in the order of their booking
 }
 
 // Line is one entry of a [Statement].
 type Line struct {
+	// Place is the how-manieth batch of the whole book this was; 0: it was booked
+	// before places were kept, and comes first.
+	Place   uint64        `json:"place,omitempty"`
 	Cause   string        `json:"cause"`
 	Account string        `json:"account"` // owed, held or paid
 	In      ledger.Amount `json:"in,omitempty"`
@@ -192,7 +199,7 @@ func (s *server) statementOf(ctx context.Context, w poc.Wallet) (out Statement, 
 	err = s.book.Batches(ctx, func(b ledger.Batch) error {
 		for _, e := range b.Entries {
 			if name, ok := names[e.Account]; ok {
-				out.Lines = append(out.Lines, Line{b.Cause, name, e.Credit, e.Debit})
+				out.Lines = append(out.Lines, Line{Cause: b.Cause, Account: name, In: e.Credit, Out: e.Debit})
 			}
 		}
 		return nil
@@ -200,6 +207,18 @@ func (s *server) statementOf(ctx context.Context, w poc.Wallet) (out Statement, 
 	if err != nil {
 		return out, err
 	}
+	causes := make([]string, len(out.Lines))
+	for i, l := range out.Lines {
+		causes[i] = l.Cause
+	}
+	places, err := s.book.Places(ctx, causes...)
+	if err != nil {
+		return out, err
+	}
+	for i := range out.Lines {
+		out.Lines[i].Place = places[i]
+	}
+	slices.SortStableFunc(out.Lines, func(a, b Line) int { return cmp.Compare(a.Place, b.Place) })
 	out.Lifetime, err = s.book.Lifetime(ctx, w)
 	return out, err
 }

@@ -15,13 +15,25 @@ import (
 
 // Status is where settlement stands.
 type Status struct {
-	Paused    string  `json:"paused,omitempty"`     // why
-	Refused   string  `json:"refused,omitempty"`    // why settlement does not begin
-	Running   bool    `json:"running"`              // a settler is at work
-	LastError string  `json:"last_error,omitempty"` // of its last look at the chain
-	Epochs    []Epoch `json:"epochs"`               // oldest first
+	Paused    string `json:"paused,omitempty"`     // why
+	Refused   string `json:"refused,omitempty"`    // why settlement does not begin
+	Running   bool   `json:"running"`              // a settler is at work
+	LastError string `json:"last_error,omitempty"` // of its last look at the chain
+	// Owed and Held are sums over Epochs: the treasury's allowance must cover them.
+	Owed      ledger.Amount `json:"owed"`
+	Held      ledger.Amount `json:"held"`
+	Endpoints []Endpoint    `json:"endpoints,omitempty"` // in the order of solana.rpc
+	Epochs    []Epoch       `json:"epochs"`              // oldest first
 
 	failing bool // more than one look has failed
+}
+
+// Endpoint is how one RPC endpoint does.
+type Endpoint struct {
+	Name   string `json:"name"`
+	State  string `json:"state"`         // ok, failing, out, unreached or refused
+	Why    string `json:"why,omitempty"` // cause and remedy
+	Height uint64 `json:"height,omitempty"`
 }
 
 // Epoch is one epoch's settlement. Amounts are in the token's smallest unit.
@@ -33,6 +45,7 @@ type Epoch struct {
 	Paid       ledger.Amount `json:"paid"`
 	Owed       ledger.Amount `json:"owed"`
 	Held       ledger.Amount `json:"held"`
+	Identity   string        `json:"identity"` // hot key, mint and treasury
 	Recipients int           `json:"recipients"`
 	Batches    uint32        `json:"batches"`
 	Done       int           `json:"done"`      // batches that are final or held
@@ -58,6 +71,9 @@ func (s *server) statusOf(ctx context.Context, all bool) (st Status, err error) 
 	if s.cfg.LastError != nil {
 		st.Running, st.LastError = true, s.cfg.LastError()
 		st.failing = st.LastError != "" && (s.cfg.Failures != nil && s.cfg.Failures() >= failuresTold)
+	}
+	if s.cfg.Endpoints != nil {
+		st.Endpoints = s.cfg.Endpoints()
 	}
 	if st.Paused, err = s.settler.Paused(ctx); err != nil {
 		return st, err
@@ -93,6 +109,7 @@ func (s *server) statusOf(ctx context.Context, all bool) (st Status, err error) 
 			delete(refused, e.Epoch)
 		}
 		st.Epochs = append(st.Epochs, one)
+		st.Owed, st.Held = st.Owed+rec.Owed, st.Held+rec.Held // parts of what was issued, which was checked
 	}
 	for _, n := range slices.Sorted(maps.Keys(refused)) { // never frozen
 		st.Epochs = append(st.Epochs, Epoch{Epoch: n, State: "REFUSED", Why: refused[n]})
@@ -101,7 +118,7 @@ func (s *server) statusOf(ctx context.Context, all bool) (st Status, err error) 
 }
 
 func describe(r settle.Record, st Status) Epoch {
-	e := Epoch{Epoch: r.Epoch.Epoch, Total: r.Total, Paid: r.Paid, Owed: r.Owed, Held: r.Held,
+	e := Epoch{Epoch: r.Epoch.Epoch, Total: r.Total, Paid: r.Paid, Owed: r.Owed, Held: r.Held, Identity: r.Identity,
 		Recipients: r.Count, Batches: r.Batches, Reclaimed: r.Reclaimed}
 	for _, p := range r.Parts {
 		switch p.State {
