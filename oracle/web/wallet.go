@@ -18,6 +18,12 @@ type Wallet struct {
 	Paid   string `json:"paid"` // final on chain
 	Owed   string `json:"owed"` // earned and not yet paid
 	Held   string `json:"held"` // owed, but cannot be paid for now
+	// CarriedOver is the part of Owed that is below Threshold, the least sum that is
+	// paid out, and goes into the next epoch; Why says so in words. All three are left
+	// out when nothing waits for that reason.
+	CarriedOver string `json:"carried_over,omitempty"`
+	Threshold   string `json:"threshold,omitempty"`
+	Why         string `json:"why,omitempty"`
 }
 
 // wallet answers for every address: one that never earned has nothing.
@@ -40,5 +46,22 @@ func (s *server) wallet(w http.ResponseWriter, r *http.Request) {
 		}
 		*a.to = amount(balance.Net())
 	}
+	if s.cfg.Epochs != nil {
+		waiting, threshold, err := s.cfg.Epochs.Waiting(r.Context(), poc.Wallet(b))
+		if err != nil {
+			s.internal(w, err)
+			return
+		}
+		out.carry(waiting, threshold)
+	}
 	answer(w, out)
+}
+
+// carry says what waits below the payout threshold.
+func (w *Wallet) carry(waiting, threshold ledger.Amount) {
+	if waiting == 0 {
+		return
+	}
+	w.CarriedOver, w.Threshold = amount(waiting), amount(threshold)
+	w.Why = fmt.Sprintf("%d are below the payout threshold of %d: they are carried over, and paid with the epoch in which the sum reaches it", waiting, threshold)
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/mr-tron/base58"
@@ -37,16 +38,26 @@ func TestWallet(t *testing.T) {
 		return rec.Code, out
 	}
 	address := base58.Encode(w[:])
-	if code, got := ask(address); code != http.StatusOK || got != (Wallet{address, "700", "200", "100"}) {
+	if code, got := ask(address); code != http.StatusOK || got != (Wallet{Wallet: address, Paid: "700", Owed: "200", Held: "100"}) {
 		t.Errorf("%d, %+v", code, got)
 	}
 	nobody := base58.Encode(make([]byte, 32))
-	if code, got := ask(nobody); code != http.StatusOK || got != (Wallet{nobody, "0", "0", "0"}) {
+	if code, got := ask(nobody); code != http.StatusOK || got != (Wallet{Wallet: nobody, Paid: "0", Owed: "0", Held: "0"}) {
 		t.Errorf("nobody: %d, %+v", code, got)
 	}
 	for _, bad := range []string{"", "x", "0OIl", address + "111", address[3:]} {
 		if code, _ := ask(bad); code != http.StatusBadRequest {
 			t.Errorf("%q: %d", bad, code)
 		}
+	}
+}
+
+func TestWalletBelowTheThreshold(t *testing.T) {
+	var w Wallet
+	if w.carry(0, 500); w != (Wallet{}) {
+		t.Errorf("nothing waits: %+v", w)
+	}
+	if w.carry(120, 500); w.CarriedOver != "120" || w.Threshold != "500" || !strings.Contains(w.Why, "below the payout threshold of 500") {
+		t.Errorf("%+v", w)
 	}
 }

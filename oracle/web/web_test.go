@@ -10,10 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mr-tron/base58"
+
 	"heliograph/oracle/audit"
 	"heliograph/oracle/epoch"
 	"heliograph/oracle/epoch/epochtest"
 	"heliograph/oracle/ledger"
+	"heliograph/oracle/policy"
 	"heliograph/oracle/web"
 	"heliograph/poc"
 	"heliograph/provisioning/identity"
@@ -190,6 +193,47 @@ func TestPage(t *testing.T) {
 	for _, bad := range []string{"<style", "style=", "onclick=", "http://", "https://"} {
 		if strings.Contains(page, bad) {
 			t.Errorf("the page holds %q", bad)
+		}
+	}
+}
+
+// threshold is a policy under which nobody is paid below a sum.
+func threshold(t *testing.T, least ledger.Amount) policy.Chain {
+	t.Helper()
+	shares := epochtest.Terms().Policy
+	shares.Emission = 0
+	key := identity.NewEd25519([32]byte{0x70})
+	s, err := policy.Sign(policy.Document{Version: 1, From: epochtest.First, Shares: shares, Threshold: least,
+		Schedule: policy.Schedule{Kind: policy.Fixed, Initial: epochtest.Emission}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := policy.NewChain(key.ID(), []policy.Signed{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestWalletThatWaits: what is below the payout threshold is shown with its reason.
+func TestWalletThatWaits(t *testing.T) {
+	w := epochtest.New(t, 4)
+	w.Rule(threshold(t, 2*epochtest.Emission))
+	recs := w.Run(2)
+	h, err := web.New(web.Config{Core: w.Core, Epochs: w.Manager, Book: ledger.NewBook(w.KV), Settlement: w.Chain.Settlement, Calendar: epochtest.Calendar(), Oracle: epochtest.Oracle().ID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(h)
+	defer s.Close()
+	waiting, err := w.Manager.Carried(t.Context(), recs[1].Epoch)
+	if err != nil || len(waiting) == 0 {
+		t.Fatalf("%d wallets wait, %v", len(waiting), err)
+	}
+	for _, p := range waiting {
+		got := into[web.Wallet](t, get(t, s.URL+"/api/wallets/"+base58.Encode(p.Wallet[:]), http.StatusOK))
+		if got.CarriedOver != fmt.Sprint(p.Amount) || got.Owed != got.CarriedOver || got.Threshold != fmt.Sprint(2*epochtest.Emission) || !strings.Contains(got.Why, "threshold") {
+			t.Errorf("wallet waits for %d: %+v", p.Amount, got)
 		}
 	}
 }
