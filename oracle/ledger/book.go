@@ -27,7 +27,8 @@ type Book struct{ kv store.KV }
 func NewBook(kv store.KV) *Book { return &Book{kv} }
 
 // Keys: "l/a/"+account -> debits u64, credits u64; "l/b/"+cause -> batch as JSON;
-// "l/t" -> running totals.
+// "l/t" -> running totals; "l/s/"+cause -> place in the order of booking u64, "l/n" ->
+// the last place that was given.
 var (
 	accountKeys = []byte("l/a/")
 	batchKeys   = []byte("l/b/")
@@ -60,8 +61,8 @@ const perTransaction = 900
 func (b *Book) Post(ctx context.Context, batches ...Batch) error {
 	for len(batches) > 0 {
 		n, keys := 0, 0
-		for n < len(batches) && (n == 0 || keys+len(batches[n].Entries)+2 <= perTransaction) {
-			keys += len(batches[n].Entries) + 2
+		for n < len(batches) && (n == 0 || keys+len(batches[n].Entries)+4 <= perTransaction) {
+			keys += len(batches[n].Entries) + 4
 			n++
 		}
 		err := b.kv.Update(ctx, func(tx store.Tx) error {
@@ -111,6 +112,9 @@ func PostTx(tx store.Tx, batch Batch) error {
 		}
 	}
 	if err := totals.put(tx); err != nil {
+		return err
+	}
+	if err := number(tx, batch.Cause); err != nil {
 		return err
 	}
 	return tx.Put(batchKey(batch.Cause), text)

@@ -182,3 +182,32 @@ func (f *flaky) View(ctx context.Context, g func(store.Tx) error) error {
 	}
 	return f.KV.View(ctx, g)
 }
+
+// TestStatementFollowsTime: a later batch whose cause sorts before an earlier one
+// comes after it.
+func TestStatementFollowsTime(t *testing.T) {
+	h, kv := setUp(t)
+	w := poc.Wallet{1}
+	for _, b := range []ledger.Batch{
+		ledger.Move("pay/4/0", ledger.Owed(w), ledger.Paid(w), 10),
+		ledger.Move("earn/10/a", ledger.Issued, ledger.Owed(w), 7),
+		ledger.Move("hold/10/0/0", ledger.Owed(w), ledger.Held(w), 7),
+	} {
+		if err := ledger.NewBook(kv).Post(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, text := call(t, h, "GET", "/ledger/statement/"+base58.Encode(w[:]), "")
+	var st Statement
+	if err := json.Unmarshal([]byte(text), &st); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range st.Lines {
+		got = append(got, l.Cause+" "+l.Account)
+	}
+	want := "earn/4/a owed; pay/4/0 owed; pay/4/0 paid; earn/10/a owed; hold/10/0/0 owed; hold/10/0/0 held"
+	if strings.Join(got, "; ") != want {
+		t.Errorf("%s\nwant %s", strings.Join(got, "; "), want)
+	}
+}
