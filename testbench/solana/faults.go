@@ -44,6 +44,9 @@ type Faults struct {
 	NullStatus float64 `json:"nullStatus"`
 	// StaleBlocks lets slots, heights and blockhashes lag.
 	StaleBlocks int `json:"staleBlocks"`
+	// Genesis is what getGenesisHash answers, base58, as a node of another cluster
+	// would; empty: the truth.
+	Genesis string `json:"genesis"`
 }
 
 // Node is one endpoint of the server, with faults of its own.

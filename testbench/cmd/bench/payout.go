@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -164,14 +165,21 @@ type solanaOptions struct {
 	Hide     float64       `toml:"hide_status" help:"share of signatures that are never shown"`
 	Null     float64       `toml:"null_status" help:"share of statuses that are null this once"`
 	Stale    int           `toml:"stale_blocks" help:"blocks that heights and blockhashes lag"`
+	Wrong    string        `toml:"wrong_genesis" help:"genesis hash that the faulty node claims, base58"`
+	Fork     time.Duration `toml:"fork_every" help:"the chain forks every so often; 0s: never"`
+	Depth    int           `toml:"fork_depth" help:"blocks that a fork takes back, 1 to 30"`
+	Reland   int           `toml:"fork_reland" help:"the transactions of those blocks land again that many blocks later; 0: they are gone"`
 }
 
 // runSolana serves the VM until Ctrl-C.
 func runSolana(ctx context.Context, args []string, stdout io.Writer) error {
-	opt := solanaOptions{Port: 8899, Slot: 400 * time.Millisecond, Seed: 1, Retry: 1, LateMost: 120}
+	opt := solanaOptions{Port: 8899, Slot: 400 * time.Millisecond, Seed: 1, Retry: 1, LateMost: 120, Depth: 8}
 	err := load(&opt, args, stdout,
-		"bench solana [flags]\n\nServes a Solana VM with JSON-RPC on the loopback interface until Ctrl-C, so that you can\ntry what pays out there. Every path /node/NAME is a node of the same chain with faults of\nits own. Forks, accounts and programs: the x_ methods of testbench/solana/README.md.",
-		"  bench solana\n  bench solana --swallow 0.2 --hide-status 0.2 --node liar\n  bench solana --state /tmp/chain --slot 50ms")
+		"bench solana [flags]\n\nServes a Solana VM with JSON-RPC on the loopback interface until Ctrl-C, so that you can\ntry what pays out there. Every path /node/NAME is a node of the same chain with faults of\nits own. Faults while it runs, forks by hand, accounts and programs: the x_ methods of\ntestbench/solana/README.md.",
+		"  bench solana\n  bench solana --swallow 0.2 --hide-status 0.2 --node liar\n  bench solana --drop 0.1 --hang-up 0.1 --delay 300ms --delay-landing 0.5\n"+
+			"  bench solana --rate-limit 0.5 --rate-limit-html\n  bench solana --stale-blocks 200 --null-status 0.3 --node lagging\n"+
+			"  bench solana --wrong-genesis 5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d --node other\n"+
+			"  bench solana --fork-every 20s --fork-depth 12 --fork-reland 5\n  bench solana --state /tmp/chain --slot 50ms")
 	if err != nil {
 		return err
 	}
@@ -181,6 +189,9 @@ func runSolana(ctx context.Context, args []string, stdout io.Writer) error {
 			return usageError{fmt.Errorf("--genesis: %w", err)}
 		}
 	}
+	if err := opt.check(); err != nil {
+		return usageError{err}
+	}
 	vm, err := solanavm.Start(ctx, cfg)
 	if err != nil {
 		return err
@@ -188,7 +199,7 @@ func runSolana(ctx context.Context, args []string, stdout io.Writer) error {
 	faults := solanavm.Faults{
 		Seed: opt.Seed, Drop: opt.Drop, DelayMS: int(opt.Delay.Milliseconds()), RateLimit: opt.Limit, RateLimitHTML: opt.HTML, RetryAfterSec: opt.Retry,
 		HangUp: opt.HangUp, Swallow: opt.Swallow, DelayLanding: opt.Late, LandAfterMin: 1, LandAfterMax: opt.LateMost,
-		HideStatus: opt.Hide, NullStatus: opt.Null, StaleBlocks: opt.Stale,
+		HideStatus: opt.Hide, NullStatus: opt.Null, StaleBlocks: opt.Stale, Genesis: opt.Wrong,
 	}
 	url, set := vm.URL(), vm.SetFaults
 	if opt.Node != "" {
@@ -200,11 +211,62 @@ func runSolana(ctx context.Context, args []string, stdout io.Writer) error {
 		return usageError{err}
 	}
 	fmt.Fprintf(stdout, "honest node   %s\nfaulty node   %s\ngenesis hash  %s\n", honest(vm, opt.Node), url, vm.Genesis())
+	if opt.Fork > 0 {
+		err = opt.forks(ctx, vm, stdout)
+	}
 	select {
 	case <-ctx.Done():
 	case <-vm.Done():
 	}
-	return vm.Stop()
+	return errors.Join(err, vm.Stop())
+}
+
+func (o solanaOptions) check() error {
+	switch {
+	case o.Fork < 0 || o.Fork > 0 && o.Slot <= 0:
+		return errors.New("--fork-every needs blocks that come by themselves: give --slot a time above 0s")
+	case o.Fork > 0 && (o.Depth < 1 || o.Depth > 30 || o.Reland < 0):
+		return fmt.Errorf("--fork-depth is %d, want 1 to 30: later blocks are final; --fork-reland 0 or more", o.Depth)
+	}
+	return nil
+}
+
+// forks lets the chain fork until ctx or the VM ends.
+func (o solanaOptions) forks(ctx context.Context, vm *solanavm.VM, stdout io.Writer) error {
+	wait := func(d time.Duration) bool {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			return true
+		case <-ctx.Done():
+		case <-vm.Done():
+		}
+		return false
+	}
+	for wait(o.Fork) {
+		cp, err := vm.Checkpoint(ctx)
+		if err != nil {
+			return unless(ctx, err)
+		}
+		if !wait(time.Duration(o.Depth) * o.Slot) {
+			return nil
+		}
+		dropped, err := vm.Rollback(ctx, cp, solanavm.RollbackOptions{Reland: o.Reland})
+		if err != nil {
+			return unless(ctx, err)
+		}
+		fmt.Fprintf(stdout, "fork at height %d: %d transactions are taken back\n", cp.Height, len(dropped))
+	}
+	return nil
+}
+
+// unless is err, or nil when the context has ended.
+func unless(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // honest is a node without faults.

@@ -5,7 +5,7 @@
 // equal requests in equal order meet equal faults.
 
 import { badParams } from './errors.js';
-import { sha256 } from './codec.js';
+import { fromBase58, sha256 } from './codec.js';
 
 const DEFAULTS = {
   seed: 1,
@@ -23,6 +23,7 @@ const DEFAULTS = {
   hideStatus: 0, // share of signatures that this node never shows
   nullStatus: 0, // a status reply that is null this once
   staleBlocks: 0, // blocks that heights, slots and blockhashes lag
+  genesis: '', // getGenesisHash answers that, as a node of another cluster; empty = the truth
 };
 const PROBABILITIES = ['drop', 'rateLimit', 'hangUp', 'swallow', 'delayLanding', 'hideStatus', 'nullStatus'];
 const COUNTS = ['seed', 'delayMs', 'retryAfterSec', 'landAfterMin', 'landAfterMax', 'staleBlocks'];
@@ -84,6 +85,16 @@ export class Faults {
   }
 }
 
+function hash(text) {
+  let bytes;
+  try {
+    bytes = fromBase58(text);
+  } catch {
+    bytes = [];
+  }
+  if (bytes.length !== 32) throw badParams('genesis must be a hash in base58, or empty');
+}
+
 function check(settings) {
   if (settings === null || typeof settings !== 'object' || Array.isArray(settings)) throw badParams('faults must be an object');
   for (const [name, value] of Object.entries(settings)) {
@@ -91,8 +102,10 @@ function check(settings) {
     if (PROBABILITIES.includes(name) && !(value >= 0 && value <= 1)) throw badParams(`${name} must be between 0 and 1`);
     if (COUNTS.includes(name) && !(Number.isSafeInteger(value) && value >= 0)) throw badParams(`${name} must be a whole number, not negative`);
   }
-  const { methods = [], rateLimitBody = 'json', landAfterMin = 1, landAfterMax = 120 } = settings;
+  const { methods = [], rateLimitBody = 'json', genesis = '', landAfterMin = 1, landAfterMax = 120 } = settings;
   if (!Array.isArray(methods) || methods.some((m) => typeof m !== 'string')) throw badParams('methods must be a list of method names');
   if (rateLimitBody !== 'json' && rateLimitBody !== 'html') throw badParams('rateLimitBody must be json or html');
+  if (typeof genesis !== 'string') throw badParams('genesis must be a hash in base58, or empty');
+  if (genesis !== '') hash(genesis);
   if (landAfterMin < 1 || landAfterMin > landAfterMax) throw badParams('landAfterMin must be at least 1 and at most landAfterMax');
 }

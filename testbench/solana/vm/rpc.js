@@ -41,7 +41,7 @@ export function context(chain, faults) {
 const cluster = {
   getHealth: () => 'ok',
   getVersion: () => ({ 'solana-core': API_VERSION, 'feature-set': 0 }),
-  getGenesisHash: ({ chain }) => chain.ledger.genesis,
+  getGenesisHash: ({ chain, faults }) => faults.settings.genesis || chain.ledger.genesis,
   getSlot: ({ at }, [o]) => at(o).slot,
   getBlockHeight: ({ at }, [o]) => at(o).height,
   getTransactionCount: ({ chain }) => chain.ledger.total,
