@@ -18,8 +18,9 @@ type Chain struct {
 	docs []Signed
 }
 
-// NewChain checks documents and puts them in order. With a key, all must be signed
-// by it; without one (zero) there must be exactly one, which an operator wrote
+// NewChain checks documents and puts them in order. With a key, the first must be
+// signed by it, and each further one by the same key as the one before, or by the
+// successor that the one before names; without one (zero) there must be exactly one, which an operator wrote
 // himself and which counts for every epoch.
 func NewChain(key identity.HotspotID, docs []Signed) (Chain, error) {
 	if len(docs) == 0 || len(docs) > MaxChain {
@@ -30,11 +31,15 @@ func NewChain(key identity.HotspotID, docs []Signed) (Chain, error) {
 	}
 	c := Chain{key: key, docs: slices.Clone(docs)}
 	slices.SortStableFunc(c.docs, func(a, b Signed) int { return int(int64(a.Version) - int64(b.Version)) })
+	signs := key
 	for i, d := range c.docs {
 		if !key.IsZero() {
-			if err := d.Verify(key); err != nil {
+			if err := d.Verify(signs); err != nil {
 				return Chain{}, err
 			}
+		}
+		if !d.Successor.IsZero() {
+			signs = d.Successor
 		}
 		if err := c.follows(i); err != nil {
 			return Chain{}, err
@@ -70,7 +75,8 @@ func (c Chain) follows(i int) error {
 	return nil
 }
 
-// Key is the policy key; zero when nobody signs.
+// Key is the policy key that the chain begins with, which is the one that everybody
+// knows the network by; zero when nobody signs.
 func (c Chain) Key() identity.HotspotID { return c.key }
 
 // At is the document that counts for an epoch: the newest whose From is not after

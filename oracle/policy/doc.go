@@ -9,6 +9,14 @@
 // therefore never changed afterwards; a network that tries is found out, because
 // every epoch publishes the hash of its document.
 //
+// # Another policy key
+//
+// A document may name a successor: the versions after it are signed by that key, and no
+// more by the one before. The document itself is signed by the old key, so who knows
+// the network by its first key can follow the chain of keys; nothing that was signed
+// before changes. A key that was stolen can do the same: keep it off line, and watch
+// for versions that nobody announced. A key that was lost cannot be replaced this way.
+//
 // # Rounding
 //
 // All amounts are integers in the token's smallest unit. A halved emission is

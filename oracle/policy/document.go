@@ -11,6 +11,7 @@ import (
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
 	"heliograph/poc"
+	"heliograph/provisioning/identity"
 )
 
 // Hash names a document: the SHA-256 of its canonical bytes.
@@ -45,6 +46,9 @@ type Document struct {
 	// the wallet's next epoch. 0 and 1: everything is paid.
 	Threshold ledger.Amount
 	Operator  poc.Wallet // gets the operations share; zero: it stays in the remainder
+	// Successor signs the versions after this one, which the key before it has signed;
+	// zero: the same key goes on.
+	Successor identity.HotspotID
 }
 
 // MaxNetwork bounds a network's name.
@@ -56,9 +60,14 @@ var ErrDocument = errors.New("policy: bad document")
 // magic begins a document and keeps its signature apart from every other.
 const magic = "heliograph policy\x00"
 
-const form = 1
+// The forms: the second one has a successor behind what is in the first. A document
+// without one is always written in the first.
+const (
+	form          = 1
+	successorForm = 2
+)
 
-// size of a document without its network's name.
+// size of a document of the first form without its network's name.
 const size = len(magic) + 1 + 1 + 4 + sha256.Size + 4 + 4 + 1 + 8 + 8 + 4 + 4 + 8*8 + 8 + 32
 
 // Check says whether the document holds together by itself.
@@ -90,13 +99,18 @@ func (d Document) Check() error {
 // version u32, hash of the version before, announced u32, from u32; schedule kind
 // u8, initial u64, final u64, start u32, span u32; the shares of beacons,
 // witnesses, data, operations and of the data rest for beacons, credit price, cap
-// ratio, cap floor, threshold u64 each; operator. All big-endian.
+// ratio, cap floor, threshold u64 each; operator. All big-endian. Of form 2 the
+// successor's key follows, in its canonical bytes.
 func (d Document) AppendBinary(b []byte) ([]byte, error) {
 	if err := d.Check(); err != nil {
 		return b, err
 	}
 	be := binary.BigEndian
-	b = append(append(b, magic...), form, byte(len(d.Network)))
+	kind := byte(form)
+	if !d.Successor.IsZero() {
+		kind = successorForm
+	}
+	b = append(append(b, magic...), kind, byte(len(d.Network)))
 	b = append(b, d.Network...)
 	b = append(be.AppendUint32(b, d.Version), d.Previous[:]...)
 	b = be.AppendUint32(be.AppendUint32(b, uint32(d.Announced)), uint32(d.From))
@@ -107,18 +121,25 @@ func (d Document) AppendBinary(b []byte) ([]byte, error) {
 	for _, n := range []uint64{p.Beacon, p.Witness, p.Data, p.Operations, p.DataRest, uint64(p.CreditPrice), p.CapRatio, uint64(p.CapFloor), uint64(d.Threshold)} {
 		b = be.AppendUint64(b, n)
 	}
-	return append(b, d.Operator[:]...), nil
+	b = append(b, d.Operator[:]...)
+	if !d.Successor.IsZero() {
+		b = append(b, d.Successor[:]...)
+	}
+	return b, nil
 }
 
 // Parse is the inverse of AppendBinary; it refuses a document that [Document.Check]
 // refuses.
 func Parse(b []byte) (d Document, err error) {
-	if len(b) < size || string(b[:len(magic)]) != magic || b[len(magic)] != form {
-		return d, fmt.Errorf("%w: %d bytes that do not begin as one of form %d", ErrDocument, len(b), form)
+	if len(b) < size || string(b[:len(magic)]) != magic || b[len(magic)] != form && b[len(magic)] != successorForm {
+		return d, fmt.Errorf("%w: %d bytes that do not begin as one of form %d or %d", ErrDocument, len(b), form, successorForm)
 	}
-	rest := b[len(magic)+1:]
-	if n := int(rest[0]); len(b) != size+n {
-		return d, fmt.Errorf("%w: %d bytes, want %d", ErrDocument, len(b), size+n)
+	rest, want := b[len(magic)+1:], size
+	if b[len(magic)] == successorForm {
+		want += identity.Size
+	}
+	if want += int(rest[0]); len(b) != want {
+		return d, fmt.Errorf("%w: %d bytes, want %d", ErrDocument, len(b), want)
 	}
 	r := reader{rest[1:]}
 	d.Network = string(r.take(int(rest[0])))
@@ -132,6 +153,12 @@ func Parse(b []byte) (d Document, err error) {
 	p.Beacon, p.Witness, p.Data, p.Operations, p.DataRest = r.u64(), r.u64(), r.u64(), r.u64(), r.u64()
 	p.CreditPrice, p.CapRatio, p.CapFloor, d.Threshold = ledger.Amount(r.u64()), r.u64(), ledger.Amount(r.u64()), ledger.Amount(r.u64())
 	d.Operator = poc.Wallet(r.take(32))
+	if b[len(magic)] == successorForm {
+		var err error
+		if d.Successor, err = identity.ParseHotspotID(r.take(identity.Size)); err != nil {
+			return Document{}, fmt.Errorf("%w: successor: %w", ErrDocument, err)
+		}
+	}
 	if err := d.Check(); err != nil {
 		return Document{}, err
 	}

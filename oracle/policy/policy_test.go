@@ -251,3 +251,64 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestAnotherPolicyKey: a document signed by the old key names the new one, which
+// signs from the next version on, and the old one no more.
+func TestAnotherPolicyKey(t *testing.T) {
+	next, thief := identity.NewEd25519([32]byte{2}), identity.NewEd25519([32]byte{3})
+	with := func(d policy.Document, k *identity.Key) policy.Signed {
+		s, err := policy.Sign(d, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one := sign(t, first())
+	naming := after(one, 100, 110)
+	naming.Successor = next.ID()
+	two := sign(t, naming)
+	third := after(two, 115, 120)
+	third.Successor = identity.HotspotID{}
+	three := with(third, next)
+	fourth := after(three, 125, 130)
+	c, err := policy.NewChain(key.ID(), []policy.Signed{with(fourth, next), three, one, two})
+	if err != nil || c.Key() != key.ID() {
+		t.Fatalf("%v, key %v", err, c.Key())
+	}
+	if d, err := c.At(120); err != nil || d.Version != 3 {
+		t.Errorf("version %d counts from epoch 120: %v", d.Version, err)
+	}
+	for name, docs := range map[string][]policy.Signed{
+		"the old key goes on":               {one, two, sign(t, third)},
+		"the old key comes back":            {one, two, three, sign(t, fourth)},
+		"a thief":                           {one, two, with(third, thief)},
+		"the new key names itself":          {one, with(naming, next)},
+		"the new key before it was named":   {one, with(after(one, 100, 110), next)},
+		"begins with the new key's version": {with(first(), next)},
+	} {
+		if _, err := policy.NewChain(key.ID(), docs); !errors.Is(err, policy.ErrSignature) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// As bytes and as text, and only documents that name one have the longer form.
+	raw, err := naming.AppendBinary(nil)
+	if err != nil || len(raw) != len(one.Raw)+identity.Size {
+		t.Fatalf("%d bytes, without a successor %d: %v", len(raw), len(one.Raw), err)
+	}
+	if got, err := policy.Parse(raw); err != nil || got != naming {
+		t.Errorf("%+v: %v", got, err)
+	}
+	for _, bad := range [][]byte{raw[:len(raw)-1], append(bytes.Clone(raw), 0), append(bytes.Clone(raw[:len(raw)-identity.Size]), make([]byte, identity.Size)...)} {
+		if _, err := policy.Parse(bad); !errors.Is(err, policy.ErrDocument) {
+			t.Errorf("%d bytes: %v", len(bad), err)
+		}
+	}
+	text, err := json.Marshal(two)
+	var back policy.Signed
+	if err == nil {
+		err = json.Unmarshal(text, &back)
+	}
+	if err != nil || back.Document != naming || !strings.Contains(string(text), `"policy_key_from_next_version"`) {
+		t.Errorf("%s: %v", text, err)
+	}
+}

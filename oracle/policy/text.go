@@ -13,6 +13,7 @@ import (
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
 	"heliograph/poc"
+	"heliograph/provisioning/identity"
 )
 
 // text is a document as people write it. Amounts are text: many tools round large
@@ -29,6 +30,7 @@ type text struct {
 	Cap       *capText     `json:"cap_by_burned_credits,omitempty"`
 	Threshold digits       `json:"payout_threshold"`
 	Operator  string       `json:"operator,omitempty"`
+	Successor string       `json:"policy_key_from_next_version,omitempty"`
 }
 
 type scheduleText struct {
@@ -81,6 +83,9 @@ func (d Document) MarshalJSON() ([]byte, error) {
 	if d.Operator != (poc.Wallet{}) {
 		t.Operator = base58.Encode(d.Operator[:])
 	}
+	if !d.Successor.IsZero() {
+		t.Successor = d.Successor.String()
+	}
 	return json.Marshal(t)
 }
 
@@ -107,6 +112,12 @@ func (d *Document) UnmarshalJSON(b []byte) error {
 			return fmt.Errorf("%w: operator %.64q is not a Solana address", ErrDocument, t.Operator)
 		}
 		copy(out.Operator[:], w)
+	}
+	if t.Successor != "" {
+		var err error
+		if out.Successor, err = identity.ParseText(t.Successor); err != nil {
+			return fmt.Errorf("%w: policy_key_from_next_version: %w", ErrDocument, err)
+		}
 	}
 	if err := out.Check(); err != nil {
 		return err
