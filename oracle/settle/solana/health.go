@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +22,8 @@ func (p *Pool) note(ctx context.Context, e *endpoint, err error) {
 	var rejected *settle.Rejected
 	answered := err == nil || errors.As(err, &rejected) || errors.Is(err, errBehind) ||
 		errors.Is(err, settle.ErrNotFinal) || errors.Is(err, settle.ErrStranger) || errors.Is(err, settle.ErrForeign)
-	if !answered && ctx.Err() == context.Canceled {
+	var resting *restingError
+	if !answered && (ctx.Err() == context.Canceled || errors.As(err, &resting)) {
 		return // our own doing
 	}
 	p.mu.Lock()
@@ -76,6 +78,33 @@ func (p *Pool) probe(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+}
+
+// everybody is usable, and behind those the endpoints that were left out: for calls in
+// which each voice counts. Nobody waits for them for longer than probeTimeout.
+func (p *Pool) everybody(ctx context.Context) ([]*endpoint, error) {
+	es, err := p.usable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.endpoints {
+		if e.admitted && !slices.Contains(es, e) {
+			es = append(es, e)
+		}
+	}
+	return es, nil
+}
+
+// within bounds a call to an endpoint that was left out.
+func (p *Pool) within(ctx context.Context, e *endpoint) (context.Context, context.CancelFunc) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.fails >= outAfter {
+		return context.WithTimeout(ctx, probeTimeout)
+	}
+	return ctx, func() {}
 }
 
 // Standing is how an endpoint does.

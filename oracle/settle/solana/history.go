@@ -19,11 +19,15 @@ const reachHolds = 10_000
 // history from before the epoch's first payout (see [Pool.Reach]): one that has
 // forgotten its history must not make a batch, whose marker is closed, look unpaid.
 func (p *Pool) History(ctx context.Context, m settle.Marker) ([]string, error) {
-	es, err := p.usable(ctx)
+	es, err := p.everybody(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all, errs := askAll(ctx, p, es, func(ctx context.Context, e *endpoint) ([]string, error) { return e.Client.History(ctx, m) })
+	all, errs := askAll(ctx, p, es, func(ctx context.Context, e *endpoint) ([]string, error) {
+		ctx, cancel := p.within(ctx, e)
+		defer cancel()
+		return e.Client.History(ctx, m)
+	})
 	var out []string
 	for _, sigs := range all {
 		for _, s := range sigs {

@@ -478,14 +478,16 @@ func (p *Pool) Marks(ctx context.Context, ms []settle.Marker) ([]settle.Mark, er
 // are configured, another one must call its signature final, list it in the
 // marker's history, or show the marker.
 func (p *Pool) Landed(ctx context.Context, signature string, m settle.Marker, list []reward.Payout) (paid []int, err error) {
-	es, err := p.usable(ctx)
+	es, err := p.everybody(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var said, unsure error
 	ordered := p.nearest(es)
 	for i, e := range ordered {
-		paid, err = e.Client.Landed(ctx, signature, m, list)
+		bounded, cancel := p.within(ctx, e)
+		paid, err = e.Client.Landed(bounded, signature, m, list)
+		cancel()
 		p.note(ctx, e, err)
 		switch {
 		case err == nil || errors.Is(err, settle.ErrForeign):
@@ -508,6 +510,8 @@ func (p *Pool) Landed(ctx context.Context, signature string, m settle.Marker, li
 
 func (p *Pool) confirmed(ctx context.Context, others []*endpoint, signature string, m settle.Marker) bool {
 	for _, e := range others {
+		ctx, cancel := p.within(ctx, e)
+		defer cancel()
 		if st, err := e.Client.Statuses(ctx, []string{signature}); err == nil && st[0].Final && st[0].Err == "" {
 			return true
 		}
