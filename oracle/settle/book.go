@@ -80,17 +80,30 @@ func (p *pass) doubt(l landing) (Batch, bool) {
 // book writes what landed variants paid, in the same transaction that makes their
 // batches final.
 func (p *pass) book(ctx context.Context, group []landing) error {
+	var e Epoch
+	var later []uint32
 	err := p.kv.Update(ctx, func(tx store.Tx) error {
+		later = nil
+		if found, err := get(tx, epochKey(p.epoch.Epoch), &e); err != nil || !found {
+			return errors.Join(err, ErrUnknown)
+		}
 		for _, l := range group {
-			if err := bookOne(tx, l); err != nil {
+			more, err := bookOne(tx, &e, l)
+			if err != nil {
 				return err
 			}
+			later = append(later, more...)
 		}
-		return nil
+		if len(later) == 0 {
+			return nil
+		}
+		return put(tx, epochKey(e.Epoch), e)
 	})
 	if err != nil {
 		return fmt.Errorf("settle: book %d final batches: %w", len(group), err)
 	}
+	p.epoch.Batches, p.epoch.Later, p.epoch.Reclaimed = e.Batches, e.Later, e.Reclaimed
+	p.queue.batches, p.queue.open = e.Batches, append(p.queue.open, later...)
 	for _, l := range group {
 		p.queue.done(l.batch.Index)
 		p.log.Debug("batch is final", "epoch", l.batch.Epoch, "batch", l.batch.Index, "recipients", len(l.paid), "signature", l.signature)
@@ -98,14 +111,20 @@ func (p *pass) book(ctx context.Context, group []landing) error {
 	return nil
 }
 
-func bookOne(tx store.Tx, l landing) error {
+// bookOne books one of them, and returns the later batches that it opened.
+func bookOne(tx store.Tx, e *Epoch, l landing) (later []uint32, err error) {
 	next := l.batch
 	next.Final, next.Landed, next.Suspect = true, l.signature, nil
 	// Someone may have been held after a variant with him was signed that landed in
 	// spite of everything. The chain is right.
 	for _, r := range l.paid {
 		if err := release(tx, &next, r); err != nil {
-			return err
+			return nil, err
+		}
+	}
+	if l.expect == nil {
+		if later, err = openLater(tx, e, &next, l.paid); err != nil {
+			return nil, err
 		}
 	}
 	for _, r := range next.Live() {
@@ -117,7 +136,7 @@ func bookOne(tx store.Tx, l landing) error {
 			why = "was left out of the transaction that paid the batch"
 		}
 		if err := holdOne(tx, &next, r, why); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	paid := ledger.Batch{Cause: fmt.Sprintf("pay/%d/%d", next.Epoch, next.Index)}
@@ -129,10 +148,33 @@ func bookOne(tx store.Tx, l landing) error {
 	}
 	if len(paid.Entries) > 0 {
 		if err := ledger.PostTx(tx, paid); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return putBatch(tx, next)
+	return later, putBatch(tx, next)
+}
+
+// openLater moves everybody whom a transaction that we do not know left out into a
+// later batch, to look whether that was paid, too.
+func openLater(tx store.Tx, e *Epoch, b *Batch, paid []int) (later []uint32, err error) {
+	for r := range b.Payouts {
+		_, moved := b.Moved[r]
+		if moved || slices.Contains(paid, r) {
+			continue
+		}
+		if _, ok, err := laterOf(tx, *e, *b, r); err != nil || !ok {
+			return later, err
+		}
+		if err := release(tx, b, r); err != nil {
+			return nil, err
+		}
+		next, _, err := moveLater(tx, e, b, r)
+		if err != nil {
+			return nil, err
+		}
+		later = append(later, next.Index)
+	}
+	return later, nil
 }
 
 // hold takes recipients out of a batch, which is planned anew without them. The

@@ -46,6 +46,9 @@ type Status struct {
 	Final bool   // finalized: no fork can undo it
 	Err   string // why it failed on chain; "" when it succeeded
 	Slot  uint64
+	// Blames is one more than the index, among those that the transaction pays, of the
+	// recipient at whom it failed; 0: nobody of them.
+	Blames int
 }
 
 // Chain is a cluster as the settler sees it. Every call ends with its context;
@@ -71,12 +74,19 @@ type Chain interface {
 	// that are known all the same: somebody who may know more was not heard, so that
 	// the list does not show that a batch was never paid.
 	History(ctx context.Context, m Marker) ([]string, error)
+	// FirstBlock is the lowest slot from which on history is kept; of several
+	// endpoints, by the one that keeps most. What was final before is not in History.
+	FirstBlock(ctx context.Context) (uint64, error)
 	// Landed reads a transaction that has created the marker and says which of the
 	// payouts it made, as indices in increasing order. It does not believe a single
 	// endpoint where there are several. [ErrNotFinal]: not now. [ErrStranger]: the
 	// transaction did not create the marker. [ErrForeign]: it did, and paid
 	// something that is not in the list.
 	Landed(ctx context.Context, signature string, m Marker, list []reward.Payout) ([]int, error)
+	// Told reads a final transaction of the hot key, which holds no memo but the text,
+	// and says in which slot it is. It does not believe a single endpoint where there
+	// are several. [ErrNotFinal]: not now. [ErrForeign]: it holds another memo.
+	Told(ctx context.Context, signature, text string) (slot uint64, err error)
 	// Units is how much compute a payout needs, with room to spare; 0: not known.
 	Units(ctx context.Context, m Marker, to []reward.Payout) (uint32, error)
 	// Payable says for each wallet why it cannot be paid now, "" if it can.

@@ -32,6 +32,8 @@ type cluster struct {
 	tokens  ledger.Amount
 	sol     uint64
 
+	firstBlock uint64 // slot from which on history is kept
+
 	pending []wireTx
 	landed  map[string]landed
 	markers map[Marker]string
@@ -60,6 +62,7 @@ type landed struct {
 	failed string
 	fund   *Distribution
 	memo   string
+	blames int
 	to     []reward.Payout
 }
 
@@ -115,6 +118,9 @@ func (c *cluster) land(tx wireTx) {
 	l := landed{height: c.height}
 	if r := c.check(tx); r != nil {
 		l.failed = r.Detail
+		if r.Cause == CauseRecipient {
+			l.blames = r.Recipient + 1
+		}
 	} else if tx.Fund != nil {
 		l.fund = tx.Fund
 		c.markers[*tx.Marker] = tx.Sig
@@ -252,7 +258,7 @@ func (c *cluster) Statuses(_ context.Context, sigs []string) ([]Status, error) {
 		if !ok || c.hide || c.flaky(20) {
 			continue
 		}
-		out[i] = Status{Known: true, Final: c.height >= l.height+finalDepth, Err: l.failed, Slot: l.height}
+		out[i] = Status{Known: true, Final: c.height >= l.height+finalDepth, Err: l.failed, Slot: l.height, Blames: l.blames}
 	}
 	return out, nil
 }
@@ -277,10 +283,35 @@ func (c *cluster) History(_ context.Context, m Marker) ([]string, error) {
 		return nil, errNet
 	}
 	out := slices.Clone(c.strangers[m])
-	if sig, ok := c.markers[m]; ok && c.height >= c.landed[sig].height+finalDepth {
+	if sig, ok := c.markers[m]; ok && c.height >= c.landed[sig].height+finalDepth && c.landed[sig].height >= c.firstBlock {
 		out = append(out, sig)
 	}
 	return out, nil
+}
+
+func (c *cluster) Memos(_ context.Context, from uint64, texts ...string) ([]Sent, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flaky(8) {
+		return nil, errNet
+	}
+	out := make([]Sent, len(texts))
+	for sig, l := range c.landed {
+		i := slices.Index(texts, l.memo)
+		if i >= 0 && l.height >= max(from, c.firstBlock) && c.height >= l.height+finalDepth && (out[i].Signature == "" || l.height < out[i].Slot) {
+			out[i] = Sent{sig, l.height}
+		}
+	}
+	return out, nil
+}
+
+func (c *cluster) FirstBlock(context.Context) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flaky(8) {
+		return 0, errNet
+	}
+	return c.firstBlock, nil
 }
 
 func (c *cluster) Landed(_ context.Context, sig string, m Marker, list []reward.Payout) (paid []int, err error) {

@@ -61,39 +61,56 @@ func decide(b Batch, f Facts) (a Action, index int) {
 	if len(b.Live()) == 0 && len(b.Attempts) == 0 {
 		return Wait, 0
 	}
-	expired := true
-	for i, at := range b.Attempts {
-		failed := at.Dead != "" || i < len(f.Statuses) && f.Statuses[i].Final && f.Statuses[i].Err != ""
-		if !failed && f.Height <= at.LastValid {
-			expired = false
-		}
-	}
+	dead := expired(b, f)
 	switch {
-	case len(b.Suspect) > 0 && expired:
+	case len(b.Suspect) > 0 && dead:
 		return HoldNow, 0
 	case len(b.Suspect) > 0:
 		return Wait, 0 // an older variant might still land with the suspects in it
-	case expired && f.Unsure:
+	case dead && f.Unsure:
 		return Wait, 0 // if somebody has paid it, the marker may be closed since
-	case expired:
+	case dead:
 		return Sign, 0
 	}
 	return Resend, 0
 }
 
+// expired says whether every variant has failed or is too old to land.
+func expired(b Batch, f Facts) bool {
+	for i, at := range b.Attempts {
+		failed := at.Dead != "" || i < len(f.Statuses) && f.Statuses[i].Final && f.Statuses[i].Err != ""
+		if !failed && f.Height <= at.LastValid {
+			return false
+		}
+	}
+	return true
+}
+
+// blame makes the recipient a suspect at whom an attempt failed on chain, so that he
+// is held: his account was good when it was looked at, and would be again for ever.
+func (b *Batch) blame(attempt int, s Status) {
+	to := b.Attempts[attempt].Recipients
+	if s.Blames > 0 && s.Blames <= len(to) && slices.Contains(b.Live(), to[s.Blames-1]) {
+		b.Suspect = set(b.Suspect, to[s.Blames-1], "the payout failed on chain at this recipient: "+s.Err)
+	}
+}
+
 // decideMemo is the same for a memo: there is no marker, and a duplicate is harmless.
+// An answer by which it has landed is believed for as long as one about a batch.
 func decideMemo(m Memo, height uint64, statuses []Status) (a Action, index int) {
 	for i, s := range statuses {
 		if s.Final && s.Err == "" {
 			return Finalize, i
 		}
 	}
+	n := len(m.Attempts)
+	waits := n == 0 || height <= m.Attempts[n-1].LastValid+forgetAfter
 	for _, s := range statuses {
-		if s.Known && s.Err == "" {
+		if waits && s.Known && s.Err == "" {
 			return Wait, 0
 		}
 	}
-	if n := len(m.Attempts); n > 0 && height <= m.Attempts[n-1].LastValid {
+	if n > 0 && height <= m.Attempts[n-1].LastValid {
 		return Resend, 0
 	}
 	return Sign, 0

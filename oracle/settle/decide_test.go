@@ -63,6 +63,30 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// TestBlame: a failure on chain at a recipient makes a suspect of him, who is held
+// when no variant is alive.
+func TestBlame(t *testing.T) {
+	list := []reward.Payout{{Wallet: poc.Wallet{1}, Amount: 5}, {Wallet: poc.Wallet{2}, Amount: 7}, {Wallet: poc.Wallet{3}, Amount: 9}}
+	for _, tt := range []struct {
+		blames, suspect int
+	}{{0, -1}, {1, 0}, {2, 2}, {3, -1}, {-1, -1}} {
+		b := Batch{Payouts: list, Held: map[int]string{1: "x"}, Attempts: []Attempt{{Tx: Tx{Signature: "a", LastValid: 100}, Recipients: []int{0, 2}, Dead: "x"}}}
+		st := Status{Known: true, Final: true, Err: "instruction 5: Custom 17", Blames: tt.blames}
+		b.blame(0, st)
+		_, got := b.Suspect[tt.suspect]
+		if got != (tt.suspect >= 0) || len(b.Suspect) > 1 {
+			t.Errorf("%d blames %v, want %d", tt.blames, b.Suspect, tt.suspect)
+		}
+		want := Sign
+		if tt.suspect >= 0 {
+			want = HoldNow
+		}
+		if action, _ := decide(b, Facts{Height: 50, Statuses: []Status{st}}); action != want {
+			t.Errorf("%d blames: %v, want %v", tt.blames, action, want)
+		}
+	}
+}
+
 func TestDecideMemo(t *testing.T) {
 	m := Memo{Attempts: []Tx{{Signature: "a", LastValid: 100}}}
 	for _, tt := range []struct {
@@ -76,6 +100,7 @@ func TestDecideMemo(t *testing.T) {
 		{"sent", m, 100, []Status{{}}, Resend},
 		{"expired", m, 101, []Status{{}}, Sign},
 		{"landed", m, 101, []Status{{Known: true}}, Wait},
+		{"said to have landed, long after it expired", m, 251, []Status{{Known: true}}, Sign},
 		{"final", m, 101, []Status{{Known: true, Final: true}}, Finalize},
 		{"failed", m, 101, []Status{{Known: true, Final: true, Err: "x"}}, Sign},
 	} {

@@ -60,6 +60,9 @@ func (c *claims) funded(ctx context.Context, e *Epoch, l landing) error {
 
 // signFund signs a variant, persists it and sends it, in this order.
 func (c *claims) signFund(ctx context.Context, e *Epoch) error {
+	if !c.dated {
+		return nil // without a blockhash the next look takes one
+	}
 	tokens, lamports, err := c.chain.Funds(ctx)
 	if err != nil {
 		return fmt.Errorf("settle: ask for the treasury: %w", err)
@@ -76,11 +79,7 @@ func (c *claims) signFund(ctx context.Context, e *Epoch) error {
 	if err != nil {
 		return err
 	}
-	hash, err := c.chain.Blockhash(ctx)
-	if err != nil {
-		return fmt.Errorf("settle: ask for a blockhash: %w", err)
-	}
-	tx, err := c.signer.Distribute(ctx, guard(e.Epoch), d, hash, len(e.Claims.Attempts))
+	tx, err := c.signer.Distribute(ctx, guard(e.Epoch), d, c.hash, len(e.Claims.Attempts))
 	var no *NoSignature
 	if errors.As(err, &no) {
 		c.stall(signerStalled + no.Why)

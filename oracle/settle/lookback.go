@@ -3,8 +3,8 @@ package settle
 import (
 	"context"
 	"fmt"
+	"strings"
 
-	"heliograph/oracle/reward"
 	"heliograph/oracle/store"
 )
 
@@ -22,13 +22,13 @@ type Sent struct {
 }
 
 // lookBack runs before anything is signed for an epoch. When the store was lost, or
-// is older than the chain, the epoch's memos may be there already. They are taken
-// over, and with the commit memo the batches behind the planned ones that paid held
-// recipients later. An auditor thus finds the memo that preceded the first payout.
-func (s *Settler) lookBack(ctx context.Context, e *Epoch) error {
+// is older than the chain, the epoch's memos may be there already, and are taken over.
+// An auditor thus finds the memo that preceded the first payout, and the history of
+// the markers is read from there on. False: it is not known whether there is one.
+func (s *Settler) lookBack(ctx context.Context, e *Epoch) (bool, error) {
 	h, ok := s.chain.(Historian)
-	if !ok || e.Commit.Final || len(e.Commit.Attempts) > 0 || s.lookedBack[e.Epoch] {
-		return nil
+	if !ok || e.Commit.Final || s.lookedBack[e.Epoch] {
+		return true, nil
 	}
 	seed := commitment{Epoch: e.Epoch, Hash: e.Secret.Commitment(e.Epoch)}
 	seed.Memo.Text = SeedText(e.Epoch, seed.Hash)
@@ -42,51 +42,44 @@ func (s *Settler) lookBack(ctx context.Context, e *Epoch) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	found, err := h.Memos(ctx, seed.Memo.Slot, e.Commit.Text, seed.Memo.Text)
 	if err == nil && len(found) != 2 {
 		err = fmt.Errorf("%d answers for 2 texts", len(found))
 	}
 	if err != nil {
-		return fmt.Errorf("settle: ask whether epoch %d was committed to before: %w", e.Epoch, err)
+		return false, fmt.Errorf("settle: ask whether epoch %d was committed to before: %w", e.Epoch, err)
+	}
+	save := func() error { return s.save(ctx, epochKey(e.Epoch), *e) }
+	why := ""
+	if found[0].Signature == "" {
+		if why, err = s.forgets(ctx, seed.Memo.Slot); err != nil {
+			return false, err
+		}
+	}
+	if why != "" {
+		return false, s.stall(e, forgotten+why, save)
+	}
+	if strings.HasPrefix(e.Stalled, forgotten) {
+		if err := s.stall(e, "", save); err != nil {
+			return false, err
+		}
 	}
 	s.lookedBack[e.Epoch] = true
 	if !known && found[1].Signature != "" {
 		seed.Memo.Final, seed.Memo.Signature, seed.Memo.Slot = true, found[1].Signature, found[1].Slot
 		if err := s.save(ctx, commitKey(e.Epoch), seed); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if found[0].Signature == "" {
-		return nil
+		return true, nil
 	}
 	s.log.Warn("the chain knows an epoch that the store does not: it is taken over", "epoch", e.Epoch, "commit_signature", found[0].Signature)
-	return s.takeOver(ctx, e, found[0])
+	e.Commit.Final, e.Commit.Signature, e.Commit.Slot = true, found[0].Signature, found[0].Slot
+	return true, save()
 }
 
-// takeOver makes the memo on chain the epoch's, and completes its batches.
-func (s *Settler) takeOver(ctx context.Context, e *Epoch, memo Sent) error {
-	p := plan{epoch: *e}
-	l := List{Epoch: e.Epoch, Payouts: make([]reward.Payout, 0, e.Count)}
-	err := s.kv.View(ctx, func(tx store.Tx) error {
-		p.batches, l.Payouts = nil, l.Payouts[:0]
-		return scan(tx, string(batchPrefix(e.Epoch)), func(b Batch) {
-			p.batches = append(p.batches, b)
-			// Batches behind the planned ones repeat what is in those.
-			l.Payouts = append(l.Payouts, b.Payouts[:min(len(b.Payouts), e.Count-len(l.Payouts))]...)
-		})
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.findLater(ctx, l, &p); err != nil {
-		return err
-	}
-	p.epoch.Commit.Final, p.epoch.Commit.Signature, p.epoch.Commit.Slot = true, memo.Signature, memo.Slot
-	if err := p.write(ctx, s.kv); err != nil {
-		return err
-	}
-	*e = p.epoch
-	return nil
-}
+// forgotten begins the cause of an epoch whose commit memo was perhaps forgotten.
+const forgotten = "whether the epoch was committed to before is not known: "

@@ -27,11 +27,26 @@ func (s *Settler) stepTx(ctx context.Context, m *Memo, height uint64, save func(
 		return err
 	}
 	action, i := decideMemo(*m, height, statuses)
+	var unsure error
+	for ; action == Finalize; action, i = decideMemo(*m, height, statuses) {
+		slot, err := s.chain.Told(ctx, m.Attempts[i].Signature, m.Text)
+		if err == nil {
+			m.Final, m.Signature, m.Slot, m.Doubt = true, m.Attempts[i].Signature, slot, ""
+			return save()
+		}
+		if !errors.Is(err, ErrNotFinal) {
+			unsure = fmt.Errorf("settle: read transaction %s: %w", m.Attempts[i].Signature, err)
+		}
+		statuses[i].Final = false
+	}
 	switch action {
-	case Finalize:
-		m.Final, m.Signature, m.Slot = true, m.Attempts[i].Signature, statuses[i].Slot
-		return save()
+	case Wait:
+		return unsure
 	case Sign:
+		if slices.ContainsFunc(statuses, func(st Status) bool { return st.Known && st.Err == "" }) {
+			m.Doubt = fmt.Sprintf("an endpoint says that %.40q has landed, and long afterwards no two show it as final: it is sent again; "+
+				"compare the endpoints (status lists them) and replace the one that is wrong in solana.rpc", m.Text)
+		}
 		hash, err := s.chain.Blockhash(ctx)
 		if err != nil {
 			return fmt.Errorf("settle: ask for a blockhash: %w", err)

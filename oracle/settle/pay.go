@@ -19,6 +19,10 @@ type pass struct {
 	epoch  Epoch
 	height uint64
 	queue  *queue
+	// hash dates what is signed in this pass. It is older than the look at the markers
+	// (see [pass.date]).
+	hash  Blockhash
+	dated bool
 
 	mu      sync.Mutex
 	unsure  error  // why nothing was signed for some batches
@@ -44,6 +48,7 @@ func (s *Settler) pay(ctx context.Context, e *Epoch, height uint64) (left int, e
 	}
 	err = errors.Join(p.unsure, p.act(ctx, batches, facts))
 	e.Stalled, e.Refused = p.stalled, p.refused
+	e.Batches, e.Later, e.Reclaimed = p.epoch.Batches, p.epoch.Later, p.epoch.Reclaimed
 	return len(q.open), err
 }
 
@@ -62,6 +67,11 @@ func (p *pass) act(ctx context.Context, batches []Batch, facts []Facts) error {
 		case HoldNow:
 			errs = append(errs, p.hold(ctx, b, b.Suspect))
 		case Sign:
+			if why := p.refusals.why(Marker{b.Epoch, b.Index}, p.rounds); why != "" {
+				p.queue.last(b.Index)
+				p.stall(why)
+				continue
+			}
 			sign = append(sign, b)
 		case Resend:
 			send = append(send, b)
@@ -112,13 +122,30 @@ func (p *pass) ask(ctx context.Context, batches []Batch) ([]Facts, error) {
 			clear = clear || st.Known && st.Err == ""
 			if st.Final && st.Err != "" {
 				b.Attempts[j].Dead = st.Err
+				b.blame(j, st)
 			}
 		}
 		if !clear || n > 0 && p.height > b.Attempts[n-1].LastValid {
 			unclear = append(unclear, i)
 		}
 	}
+	p.date(ctx, batches, facts, unclear)
 	return facts, p.askMarkers(ctx, batches, facts, unclear)
+}
+
+// date takes the blockhash for what this pass may sign, before anybody looks at the
+// markers. However long the process then sleeps between its look and its signature:
+// what it signs expires before a marker can be closed that the look did not see.
+func (p *pass) date(ctx context.Context, batches []Batch, facts []Facts, unclear []int) {
+	if !slices.ContainsFunc(unclear, func(i int) bool { return expired(batches[i], facts[i]) }) {
+		return
+	}
+	var err error
+	if p.hash, err = p.chain.Blockhash(ctx); err != nil {
+		p.unsure = fmt.Errorf("settle: ask for a blockhash: %w", err) // nothing is signed; all else goes on
+		return
+	}
+	p.dated = true
 }
 
 // askMarkers looks for the markers of batches, and at who has touched them. A batch
@@ -142,7 +169,7 @@ func (p *pass) askMarkers(ctx context.Context, batches []Batch, facts []Facts, w
 	if err := p.reach(ctx, p.epoch.Epoch); err != nil {
 		return err
 	}
-	return p.parallel(len(which), func(n int) error {
+	err = p.parallel(len(which), func(n int) error {
 		b, f := batches[which[n]], &facts[which[n]]
 		var err error
 		f.Marked = marks[n].Exists
@@ -163,6 +190,44 @@ func (p *pass) askMarkers(ctx context.Context, batches []Batch, facts []Facts, w
 		}
 		return nil
 	})
+	return errors.Join(err, p.doubtEmpty(ctx, batches, facts, which))
+}
+
+// doubtEmpty makes the histories in which nothing was found unsure, unless somebody
+// keeps history from the commit memo on, which every payout comes after. It asks when
+// the histories have been read: what is kept then was kept before.
+func (p *pass) doubtEmpty(ctx context.Context, batches []Batch, facts []Facts, which []int) error {
+	empty := slices.DeleteFunc(slices.Clone(which), func(i int) bool {
+		f := facts[i]
+		return f.Unsure || f.Marked || f.Foreign != "" || !expired(batches[i], f)
+	})
+	if len(empty) == 0 {
+		return nil
+	}
+	why, err := p.forgets(ctx, p.epoch.Commit.Slot)
+	if err == nil && why == "" {
+		return nil
+	}
+	for _, i := range empty {
+		facts[i].Unsure = true
+	}
+	if why != "" {
+		p.stall("whether batches were paid before is not known: " + why)
+	}
+	return err
+}
+
+// forgets says that no endpoint keeps history from a slot on, and what to do; "" when
+// one does.
+func (s *Settler) forgets(ctx context.Context, slot uint64) (string, error) {
+	first, err := s.chain.FirstBlock(ctx)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("settle: ask how far back history is kept: %w", err)
+	case first > slot:
+		return fmt.Sprintf("the endpoints keep history from slot %d on, wanted is slot %d: add one to solana.rpc that keeps more", first, slot), nil
+	}
+	return "", nil
 }
 
 // foreign looks for the transaction, none of ours, that created a marker. An error
@@ -210,8 +275,8 @@ func (s *Settler) parallel(n int, f func(int) error) error {
 // signAll checks recipients and funds, signs the next variants, persists them and
 // sends them, in this order.
 func (p *pass) signAll(ctx context.Context, batches []Batch) error {
-	if len(batches) == 0 {
-		return nil
+	if len(batches) == 0 || !p.dated {
+		return nil // without a blockhash the next pass takes one
 	}
 	ready, err := p.payable(ctx, batches)
 	if err != nil || len(ready) == 0 {
@@ -220,13 +285,9 @@ func (p *pass) signAll(ctx context.Context, batches []Batch) error {
 	if ready, err = p.affordable(ctx, ready); err != nil || len(ready) == 0 {
 		return err
 	}
-	hash, err := p.chain.Blockhash(ctx)
-	if err != nil {
-		return fmt.Errorf("settle: ask for a blockhash: %w", err)
-	}
 	signed := make([]Batch, len(ready))
 	signErr := p.parallel(len(ready), func(i int) (err error) {
-		signed[i], err = p.sign(ctx, ready[i], hash)
+		signed[i], err = p.sign(ctx, ready[i], p.hash)
 		return err
 	})
 	signed = slices.DeleteFunc(signed, func(b Batch) bool { return len(b.Attempts) == 0 })
@@ -267,8 +328,12 @@ func (p *pass) sign(ctx context.Context, b Batch, hash Blockhash) (Batch, error)
 	var no *NoSignature
 	if errors.As(err, &no) {
 		p.stall(signerStalled + no.Why)
+		if no.Refused {
+			p.refusals.add(m, signerStalled+no.Why, p.rounds+p.cfg.HeldEvery)
+		}
 		return Batch{}, nil
 	}
+	p.refusals.forget(m)
 	if err != nil {
 		return Batch{}, fmt.Errorf("settle: sign batch %d/%d: %w", b.Epoch, b.Index, err)
 	}

@@ -55,11 +55,11 @@ const batchesPerTransaction = 500
 // idempotent: the same list again is a no-op, another one is [ErrConflict].
 // What each wallet is owed must be in the ledger already.
 func (s *Settler) Freeze(ctx context.Context, l List) error {
-	return s.judged(ctx, l.Epoch, s.freeze(ctx, l, func(*plan) error { return nil }))
+	return s.judged(ctx, l.Epoch, s.freeze(ctx, l))
 }
 
-// freeze plans an epoch that is new and persists the plan after amend saw it.
-func (s *Settler) freeze(ctx context.Context, l List, amend func(*plan) error) error {
+// freeze plans an epoch that is new and persists the plan.
+func (s *Settler) freeze(ctx context.Context, l List) error {
 	p, err := s.plan(l)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrList, err)
@@ -75,9 +75,6 @@ func (s *Settler) freeze(ctx context.Context, l List, amend func(*plan) error) e
 		return err
 	})
 	if err != nil || done {
-		return err
-	}
-	if err := amend(&p); err != nil {
 		return err
 	}
 	if err := p.write(ctx, s.kv); err != nil {

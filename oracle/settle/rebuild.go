@@ -21,8 +21,8 @@ import (
 // list with another root is [ErrConflict]. What the wallets are owed must be in the
 // ledger again, as for [Settler.Freeze].
 //
-// Recipients who were held and paid later are in batches behind the planned ones:
-// those are looked for here. The batch size must be the one of the first planning.
+// So is every recipient whom such a transaction left out: he may have been paid later.
+// The batch size must be the one of the first planning.
 func (s *Settler) Rebuild(ctx context.Context, l List, root [32]byte) error {
 	got, err := claim.Root(l.Payouts)
 	if err != nil {
@@ -32,40 +32,7 @@ func (s *Settler) Rebuild(ctx context.Context, l List, root [32]byte) error {
 		return fmt.Errorf("%w: the published list of epoch %d has root %s, the commit memo says %s: this is not the list that was committed to",
 			ErrConflict, l.Epoch, hex.EncodeToString(got[:]), hex.EncodeToString(root[:]))
 	}
-	return s.freeze(ctx, l, func(p *plan) error {
-		if p.epoch.Claims != nil {
-			return nil // the marker of the distributor is all there is
-		}
-		return s.findLater(ctx, l, p)
-	})
-}
-
-// probeGroup is how many unused markers in a row end the search for later batches.
-const probeGroup = 16
-
-func (s *Settler) findLater(ctx context.Context, l List, p *plan) error {
-	size := s.signer.MaxRecipients()
-	for first, missed := uint32(len(p.batches)), 0; missed < probeGroup; first++ {
-		paid, err := s.paidBy(ctx, Marker{l.Epoch, first}, l.Payouts)
-		if err != nil {
-			return err
-		}
-		if paid == nil {
-			missed++
-			continue
-		}
-		missed = 0
-		for index := uint32(len(p.batches)); index <= first; index++ {
-			p.batches = append(p.batches, Batch{Epoch: l.Epoch, Index: index})
-		}
-		later := &p.batches[first]
-		for _, i := range paid {
-			later.Payouts = append(later.Payouts, l.Payouts[i])
-			from := &p.batches[i/size]
-			from.Moved = set(from.Moved, i%size, first)
-		}
-	}
-	return nil
+	return s.freeze(ctx, l)
 }
 
 // paidBy says which payouts the transaction made that created a marker; nil if
@@ -122,7 +89,13 @@ func (s *Settler) findBatch(ctx context.Context, b Batch, f *Found) error {
 	rest := 0
 	for i, p := range b.Payouts {
 		sum := &f.Paid
-		if !slices.Contains(paid, i) {
+		later := false
+		if paid != nil && !slices.Contains(paid, i) {
+			if later, err = s.paidLater(ctx, b, i); err != nil {
+				return err
+			}
+		}
+		if !later && !slices.Contains(paid, i) {
 			if _, moved := b.Moved[i]; moved {
 				continue // counted in the batch that it is in now
 			}
@@ -142,6 +115,28 @@ func (s *Settler) findBatch(ctx context.Context, b Batch, f *Found) error {
 	return nil
 }
 
+// paidLater says whether the later batch of a recipient has paid him. A batch that is
+// on record already counts for itself.
+func (s *Settler) paidLater(ctx context.Context, b Batch, i int) (bool, error) {
+	if _, moved := b.Moved[i]; moved {
+		return false, nil
+	}
+	var next Batch
+	var ok bool
+	err := s.kv.View(ctx, func(tx store.Tx) (err error) {
+		var e Epoch
+		if _, err = get(tx, epochKey(b.Epoch), &e); err == nil {
+			next, ok, err = laterOf(tx, e, b, i)
+		}
+		return err
+	})
+	if err != nil || !ok {
+		return false, err
+	}
+	paid, err := s.paidBy(ctx, Marker{next.Epoch, next.Index}, next.Payouts)
+	return paid != nil, err
+}
+
 // plan is an epoch's record and its batches before they are written.
 type plan struct {
 	epoch   Epoch
@@ -149,11 +144,11 @@ type plan struct {
 }
 
 // write persists the batches first and the epoch last: an epoch that is there is
-// complete.
+// complete. Before that it deletes what is left of a planning that a crash ended: other
+// batches of it, made with another batch size, would be paid, too.
 func (p *plan) write(ctx context.Context, kv store.KV) error {
 	p.epoch.Batches = uint32(len(p.batches))
-	for from := 0; from < len(p.batches); from += batchesPerTransaction {
-		group := p.batches[from:min(from+batchesPerTransaction, len(p.batches))]
+	for group := range slices.Chunk(p.batches, batchesPerTransaction) {
 		err := kv.Update(ctx, func(tx store.Tx) error {
 			for _, b := range group {
 				if err := put(tx, batchKey(b.Epoch, b.Index), b); err != nil {
@@ -166,5 +161,29 @@ func (p *plan) write(ctx context.Context, kv store.KV) error {
 			return fmt.Errorf("settle: persist the plan of epoch %d: %w", p.epoch.Epoch, err)
 		}
 	}
+	for done := false; !done; {
+		var err error
+		if done, err = p.deleteOthers(ctx, kv); err != nil {
+			return fmt.Errorf("settle: delete an older plan of epoch %d: %w", p.epoch.Epoch, err)
+		}
+	}
 	return kv.Update(ctx, func(tx store.Tx) error { return put(tx, epochKey(p.epoch.Epoch), p.epoch) })
+}
+
+// deleteOthers deletes records behind the planned batches, as many as fit a
+// transaction; true: there are no more.
+func (p *plan) deleteOthers(ctx context.Context, kv store.KV) (done bool, err error) {
+	err = kv.Update(ctx, func(tx store.Tx) error {
+		var keys [][]byte
+		err := tx.Scan(batchPrefix(p.epoch.Epoch), batchKey(p.epoch.Epoch, p.epoch.Batches), func(k, _ []byte) bool {
+			keys = append(keys, slices.Clone(k))
+			return len(keys) < batchesPerTransaction
+		})
+		for _, k := range keys {
+			err = errors.Join(err, tx.Delete(k))
+		}
+		done = len(keys) < batchesPerTransaction
+		return err
+	})
+	return done, err
 }

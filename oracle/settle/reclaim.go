@@ -51,10 +51,18 @@ func (s *Settler) reclaimGroups(ctx context.Context, r Reclaimer, e *Epoch, heig
 	if err := s.quorate(); err != nil {
 		return err // the height might be a single endpoint's
 	}
+	var later []uint32
+	err := s.kv.View(ctx, func(tx store.Tx) (err error) {
+		later, err = laterIndices(tx, e.Epoch)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	contiguous := true
 	for from, n := e.Reclaimed, 0; from < e.Batches && n < reclaimGroups; n++ {
 		to := min(from+uint32(r.MaxReclaim()), e.Batches)
-		gone, err := s.reclaimGroup(ctx, r, *e, from, to, height)
+		gone, err := s.reclaimGroup(ctx, r, *e, e.numbers(from, to, later), height)
 		if err != nil {
 			return err
 		}
@@ -85,13 +93,9 @@ func notReclaimed(err error) string {
 	return ""
 }
 
-// reclaimGroup closes what markers there are of the batches from..to-1. It says how
-// many of them, from the first on, have no marker any more.
-func (s *Settler) reclaimGroup(ctx context.Context, r Reclaimer, e Epoch, from, to uint32, height uint64) (gone uint32, err error) {
-	indices := make([]uint32, 0, to-from)
-	for i := from; i < to; i++ {
-		indices = append(indices, i)
-	}
+// reclaimGroup closes what markers there are of some batches. It says how many of
+// them, from the first on, have no marker any more.
+func (s *Settler) reclaimGroup(ctx context.Context, r Reclaimer, e Epoch, indices []uint32, height uint64) (gone uint32, err error) {
 	batches, err := s.load(ctx, e.Epoch, indices)
 	if err != nil {
 		return 0, err

@@ -32,6 +32,8 @@ type Memo struct {
 	Final     bool   `json:"final,omitempty"`
 	Signature string `json:"signature,omitempty"` // of the attempt that is final
 	Slot      uint64 `json:"slot,omitempty"`
+	// Doubt says that somebody called it landed when it had not; "" when nobody did.
+	Doubt string `json:"doubt,omitempty"`
 }
 
 // Epoch is the record of one epoch.
@@ -42,12 +44,15 @@ type Epoch struct {
 	Rewards  [32]byte      `json:"rewards_root"`
 	ListHash [32]byte      `json:"list_hash"`
 	Total    ledger.Amount `json:"total"`
-	Count    int           `json:"count"` // recipients
-	Batches  uint32        `json:"batches"`
-	Identity string        `json:"identity"`
-	Rules    string        `json:"rules"`
-	Commit   Memo          `json:"commit"`
-	Close    Memo          `json:"close"`
+	Count    int           `json:"count"`   // recipients
+	Batches  uint32        `json:"batches"` // the later ones, too
+	// Later is how many of the batches pay one recipient each, after the batch that he
+	// was planned in landed without him. Their numbers are those of [LaterBatch].
+	Later    uint32 `json:"later,omitempty"`
+	Identity string `json:"identity"`
+	Rules    string `json:"rules"`
+	Commit   Memo   `json:"commit"`
+	Close    Memo   `json:"close"`
 	// Stalled says why nothing moves for now, and what to do about it. It is tried
 	// again with every look at the chain.
 	Stalled string `json:"stalled,omitempty"`

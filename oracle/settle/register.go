@@ -21,6 +21,8 @@ type Registrar interface {
 // or it refuses. An epoch that meets it is stalled; nothing was signed.
 type NoSignature struct {
 	Why string // cause and remedy
+	// Refused says that it judged and refused: asking again soon does not help.
+	Refused bool
 }
 
 func (n *NoSignature) Error() string { return "settle: not signed: " + n.Why }

@@ -20,7 +20,7 @@ type moody struct {
 
 func (m *moody) Register(_ context.Context, l List) error {
 	if m.why != "" {
-		return &NoSignature{m.why}
+		return &NoSignature{Why: m.why}
 	}
 	m.lists = append(m.lists, l)
 	return nil
@@ -28,7 +28,7 @@ func (m *moody) Register(_ context.Context, l List) error {
 
 func (m *moody) Memo(ctx context.Context, text string, b Blockhash) (Tx, error) {
 	if m.why != "" {
-		return Tx{}, &NoSignature{m.why}
+		return Tx{}, &NoSignature{Why: m.why}
 	}
 	return m.Signer.Memo(ctx, text, b)
 }
@@ -36,7 +36,7 @@ func (m *moody) Memo(ctx context.Context, text string, b Blockhash) (Tx, error) 
 func (m *moody) Payout(ctx context.Context, k Marker, to []reward.Payout, b Blockhash, attempt int) (Tx, error) {
 	m.asked.Add(1)
 	if m.why != "" {
-		return Tx{}, &NoSignature{m.why}
+		return Tx{}, &NoSignature{Why: m.why}
 	}
 	return m.Signer.Payout(ctx, k, to, b, attempt)
 }

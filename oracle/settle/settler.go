@@ -56,8 +56,13 @@ type Settler struct {
 	checked  bool
 	queues   map[poc.Epoch]*queue
 	heldFrom []byte // where the next look at held recipients begins
+	// refusals are batches that the signer refuses.
+	refusals refusals
+	looks    map[recipient]int // how often somebody who is held was passed by
 	// refused are the first markers of groups whose closing was refused at the last look.
 	refused map[Marker]bool
+	// lookedAt are markers of held recipients that nobody had paid under.
+	lookedAt map[Marker]bool
 	// lookedBack are epochs whose commit memo was looked for on chain.
 	lookedBack map[poc.Epoch]bool
 
@@ -90,7 +95,7 @@ func New(cfg Config) *Settler {
 		cfg.HeldEvery = 150
 	}
 	return &Settler{cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1),
-		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{}, strangers: map[string]bool{}, refused: map[Marker]bool{}}
+		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{}, lookedAt: map[Marker]bool{}, strangers: map[string]bool{}, refusals: newRefusals(), looks: map[recipient]int{}, refused: map[Marker]bool{}}
 }
 
 // maxStrangers bounds the memory of transactions that concern no payout.
@@ -309,10 +314,10 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 	}
 	switch e.State {
 	case Frozen:
-		if err := s.lookBack(ctx, &e); err != nil {
+		if sure, err := s.lookBack(ctx, &e); err != nil || !sure {
 			return err
 		}
-		if err := s.stepMemo(ctx, &e.Commit, height, save); err != nil || !e.Commit.Final {
+		if err := s.stepEpochMemo(ctx, &e, &e.Commit, height); err != nil || !e.Commit.Final {
 			return err
 		}
 		e.State = Committed
@@ -339,7 +344,7 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 		e.State, e.Close = Settled, Memo{Text: CloseText(e.Epoch, e.Secret, paid, held)}
 		return save()
 	case Settled:
-		if err := s.stepMemo(ctx, &e.Close, height, save); err != nil || !e.Close.Final {
+		if err := s.stepEpochMemo(ctx, &e, &e.Close, height); err != nil || !e.Close.Final {
 			return err
 		}
 		e.State, e.ClosedAt = Closed, height
@@ -349,6 +354,16 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 		return save()
 	}
 	return nil
+}
+
+// stepEpochMemo moves a memo of an epoch on. A doubt about it is why the epoch stalls.
+func (s *Settler) stepEpochMemo(ctx context.Context, e *Epoch, m *Memo, height uint64) error {
+	save := func() error { return s.save(ctx, epochKey(e.Epoch), *e) }
+	was := m.Doubt
+	if err := s.stepMemo(ctx, m, height, save); err != nil || m.Doubt == was {
+		return err
+	}
+	return s.stall(e, m.Doubt, save)
 }
 
 // stall records why an epoch does not move ("" when it does again). It is a

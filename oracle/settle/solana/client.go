@@ -13,6 +13,7 @@ import (
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/settle"
+	"heliograph/oracle/settle/solana/distributor"
 	"heliograph/poc"
 )
 
@@ -34,7 +35,9 @@ type Config struct {
 	// OffCurve pays wallets whose address no key can sign for, such as the vaults of
 	// programs. Otherwise they are held.
 	OffCurve bool
-	Limits   Limits // of the endpoint
+	// Distributor is the program that wallets claim from; zero: none.
+	Distributor distributor.Program
+	Limits      Limits // of the endpoint
 }
 
 // Client is a cluster and a hot key. It implements settle.Chain and settle.Signer
@@ -251,7 +254,7 @@ func (c *Client) Statuses(ctx context.Context, signatures []string) ([]settle.St
 		}
 		out[i] = settle.Status{Known: true, Final: v.ConfirmationStatus == rpc.ConfirmationStatusFinalized, Slot: v.Slot}
 		if v.Err != nil {
-			out[i].Err = fmt.Sprint(v.Err)
+			out[i].Err, out[i].Blames = failure(v.Err)
 		}
 		switch v.ConfirmationStatus { // what has landed there is in what is read next
 		case rpc.ConfirmationStatusFinalized:

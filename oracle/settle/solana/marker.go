@@ -3,6 +3,7 @@ package solana
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -77,7 +78,9 @@ const (
 )
 
 // History implements settle.Chain. It reads up to 20,000 transactions of a marker,
-// newest first.
+// newest first, until there are no more: a page may be short without being the last.
+// When there are more, those that were read come with an error: what created the
+// marker is the oldest of all.
 func (c *Client) History(ctx context.Context, m settle.Marker) (sigs []string, err error) {
 	addr, _, err := c.markerAddress(m)
 	if err != nil {
@@ -87,19 +90,24 @@ func (c *Client) History(ctx context.Context, m settle.Marker) (sigs []string, e
 	for range historyPages {
 		page, err := c.historyPage(ctx, addr, before)
 		if err != nil {
-			return nil, err
+			return sigs, err
 		}
 		for _, t := range page {
 			if t != nil && t.Err == nil {
 				sigs = append(sigs, t.Signature.String())
 			}
 		}
-		if len(page) < historyPage || page[len(page)-1] == nil {
+		if len(page) == 0 {
 			return sigs, nil
 		}
-		before = page[len(page)-1].Signature
+		last := page[len(page)-1]
+		if last == nil {
+			return sigs, errors.New("solana: an empty entry in a history")
+		}
+		before = last.Signature
 	}
-	return sigs, nil
+	return sigs, fmt.Errorf("solana: marker %s of batch %d/%d was touched by more than %d transactions, which are strangers' but for one: find the one that created it with a Solana explorer, and compare it with the list (oraclectl audit)",
+		addr, m.Epoch, m.Batch, len(sigs))
 }
 
 func (c *Client) historyPage(ctx context.Context, addr solana.PublicKey, before solana.Signature) ([]*rpc.TransactionSignature, error) {

@@ -16,6 +16,7 @@ const memoPages = 200
 
 // Memos implements settle.Historian. It reads the hot key's transactions back to a
 // slot, or until all texts are found if that is 0, and trusts what the key signed.
+// It is an error if there is more to read and the first text was not found.
 func (c *Client) Memos(ctx context.Context, from uint64, texts ...string) ([]settle.Sent, error) {
 	out := make([]settle.Sent, len(texts))
 	marks := make([]string, len(texts)) // as nodes list memos
@@ -51,9 +52,12 @@ func (c *Client) Memos(ctx context.Context, from uint64, texts ...string) ([]set
 				out[i] = settle.Sent{Signature: t.Signature.String(), Slot: landed.Slot}
 			}
 		}
-		if len(page) < historyPage || from == 0 && !slices.Contains(out, settle.Sent{}) {
+		if len(page) == 0 || from == 0 && !slices.Contains(out, settle.Sent{}) {
 			return out, nil
 		}
+	}
+	if out[0].Signature == "" {
+		return nil, fmt.Errorf("solana: %q is not among the newest %d transactions of %s, and there are more: whether it was sent is not known", texts[0], memoPages*historyPage, c.hot)
 	}
 	return out, nil
 }

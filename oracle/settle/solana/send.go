@@ -68,7 +68,6 @@ func sortRefusal(re *jsonrpc.RPCError) error {
 		return r
 	}
 	r.Detail = fmt.Sprintf("instruction %d: %s", index, code)
-	const insufficient = "Custom 1" // spl-token: not enough tokens or allowance; system: not enough lamports
 	switch {
 	case index == markerIx && code == "Custom 0":
 		r.Cause = settle.CauseMarker
@@ -79,6 +78,28 @@ func sortRefusal(re *jsonrpc.RPCError) error {
 		r.Detail += ": " + recipientRefused(code)
 	}
 	return r
+}
+
+// insufficient is what a program says that has not enough: spl-token of tokens or
+// allowance, system of lamports.
+const insufficient = "Custom 1"
+
+// failure is the error of a transaction that landed and failed, and whom of those
+// that it pays it blames, counted from 1. An empty treasury is nobody's fault.
+func failure(cause any) (text string, blames int) {
+	text = fmt.Sprint(cause)
+	raw, err := json.Marshal(cause)
+	if err != nil {
+		return text, 0
+	}
+	index, code, ok := instructionError(raw)
+	if !ok {
+		return text, 0
+	}
+	if index >= firstTransfer && code != insufficient {
+		blames = index - firstTransfer + 1
+	}
+	return fmt.Sprintf("instruction %d: %s", index, code), blames
 }
 
 // recipientRefused says what a transfer's error means for the recipient. It stands
