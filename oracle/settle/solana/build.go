@@ -54,24 +54,15 @@ func (c *Client) Payout(ctx context.Context, m settle.Marker, to []reward.Payout
 
 // payout builds the instructions of a guarded batch.
 func (c *Client) payout(m settle.Marker, to []reward.Payout, b settle.Blockhash, attempt int) ([]solana.Instruction, signer.Purpose, error) {
-	purpose := signer.Purpose{Kind: signer.Payout, Markers: []settle.Marker{m}}
 	if len(to) == 0 || len(to) > maxRecipients {
-		return nil, purpose, fmt.Errorf("solana: %d recipients, want 1..%d", len(to), maxRecipients)
+		return nil, signer.Purpose{}, fmt.Errorf("solana: %d recipients, want 1..%d", len(to), maxRecipients)
 	}
-	marker, seed, err := c.markerAddress(m)
+	if b.Units == 0 {
+		b.Units = uint32(unitsBase + unitsPerTransfer*len(to))
+	}
+	ixs, purpose, err := c.guarded(m, b, attempt)
 	if err != nil {
-		return nil, purpose, fmt.Errorf("solana: derive marker: %w", err)
-	}
-	units := b.Units
-	if units == 0 {
-		units = uint32(unitsBase + unitsPerTransfer*len(to))
-	}
-	ixs := []solana.Instruction{
-		system.NewTransferInstruction(c.rent, c.hot, marker).Build(),
-		system.NewAllocateWithSeedInstruction(c.hot, seed, tokenAccountSize, c.program, marker, c.hot).Build(),
-		Under(c.program, token.NewInitializeAccount3Instruction(c.hot, marker, c.cfg.Mint).Build()),
-		computebudget.NewSetComputeUnitLimitInstruction(units).Build(),
-		computebudget.NewSetComputeUnitPriceInstruction(c.unitPrice(b.UnitPrice, attempt)).Build(),
+		return nil, purpose, err
 	}
 	for _, p := range to {
 		purpose.Wallets = append(purpose.Wallets, p.Wallet)
@@ -83,6 +74,23 @@ func (c *Client) payout(m settle.Marker, to []reward.Payout, b settle.Blockhash,
 			uint64(p.Amount), c.decimals, c.cfg.Treasury, c.cfg.Mint, ata, c.hot, nil).Build()))
 	}
 	return ixs, purpose, nil
+}
+
+// guarded begins a transaction of which at most one lands for a marker, with the
+// compute that b names.
+func (c *Client) guarded(m settle.Marker, b settle.Blockhash, attempt int) ([]solana.Instruction, signer.Purpose, error) {
+	purpose := signer.Purpose{Kind: signer.Payout, Markers: []settle.Marker{m}}
+	marker, seed, err := c.markerAddress(m)
+	if err != nil {
+		return nil, purpose, fmt.Errorf("solana: derive marker: %w", err)
+	}
+	return []solana.Instruction{
+		system.NewTransferInstruction(c.rent, c.hot, marker).Build(),
+		system.NewAllocateWithSeedInstruction(c.hot, seed, tokenAccountSize, c.program, marker, c.hot).Build(),
+		Under(c.program, token.NewInitializeAccount3Instruction(c.hot, marker, c.cfg.Mint).Build()),
+		computebudget.NewSetComputeUnitLimitInstruction(b.Units).Build(),
+		computebudget.NewSetComputeUnitPriceInstruction(c.unitPrice(b.UnitPrice, attempt)).Build(),
+	}, purpose, nil
 }
 
 // maxReclaim markers without dust are closed in one transaction, measured.

@@ -119,3 +119,52 @@ func TestParseStatus(t *testing.T) {
 		t.Error("another account is taken")
 	}
 }
+
+func TestParseNew(t *testing.T) {
+	p := program(t)
+	terms := Terms{Mint: solana.PublicKey{1}, Version: 77, Root: claim.Hash{0xaa}, Total: 7, Count: 3, Start: 1000, End: 2000, Clawback: 2000 + day, Receiver: solana.PublicKey{2}, Admin: solana.PublicKey{3}}
+	ix, err := p.New(terms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := ix.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts := func() (out []solana.PublicKey) {
+		for _, a := range ix.Accounts() {
+			out = append(out, a.PublicKey)
+		}
+		return out
+	}
+	if got, err := p.ParseNew(accounts(), data); err != nil || got != terms {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, i := range []int{0, 3, 5, 6, 7} { // the others are terms
+		bad := accounts()
+		bad[i][9] ^= 1
+		if _, err := p.ParseNew(bad, data); err == nil {
+			t.Errorf("account %d is free", i)
+		}
+	}
+	for n := range data {
+		if _, err := p.ParseNew(accounts(), data[:n]); err == nil {
+			t.Errorf("%d bytes are taken", n)
+		}
+	}
+	data[0] ^= 1
+	if _, err := p.ParseNew(accounts(), data); err == nil {
+		t.Error("another instruction is taken")
+	}
+}
+
+func FuzzParseState(f *testing.F) {
+	b := append(discriminator("account", "MerkleDistributor"), make([]byte, stateSize-8)...)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := ParseState(b)
+		if err == nil && s.Claimed > s.Total {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -23,7 +23,7 @@ type payment struct {
 // allocated and opened once, and transfers from the treasury to the accounts of
 // the wallets named.
 func (p Policy) payment(hot account, e effects, c Purpose) (out payment, err error) {
-	if len(e.memos)+len(e.closed) > 0 {
+	if len(e.memos)+len(e.closed)+len(e.calls) > 0 {
 		return out, refuse("a payout does nothing besides paying")
 	}
 	if len(c.Markers) != 1 || len(e.allocated) != 1 || len(e.funded) != 1 || len(e.opened) != 1 {
@@ -54,7 +54,7 @@ func (p Policy) payment(hot account, e effects, c Purpose) (out payment, err err
 // the marker of a batch named. Tokens that somebody sent to a marker may go to
 // the treasury.
 func (p Policy) reclaim(hot account, e effects, c Purpose) error {
-	if len(e.memos)+len(e.funded)+len(e.allocated)+len(e.opened) > 0 {
+	if len(e.memos)+len(e.funded)+len(e.allocated)+len(e.opened)+len(e.calls) > 0 {
 		return refuse("a reclaim does nothing besides closing markers")
 	}
 	if len(e.closed) == 0 || len(e.closed) != len(c.Markers) {
@@ -86,7 +86,7 @@ type memo struct {
 // memoOf reads the only memo of a message; it takes the texts of package settle
 // exactly as that writes them.
 func memoOf(e effects) (m memo, err error) {
-	if len(e.memos) != 1 || len(e.funded)+len(e.allocated)+len(e.opened)+len(e.closed)+len(e.transfers) > 0 {
+	if len(e.memos) != 1 || len(e.funded)+len(e.allocated)+len(e.opened)+len(e.closed)+len(e.transfers)+len(e.calls) > 0 {
 		return m, refuse("a memo stands alone")
 	}
 	m.text = e.memos[0]

@@ -14,6 +14,7 @@ import (
 type Policy struct {
 	Mint, Treasury [32]byte
 	TokenProgram   [32]byte // that the mint belongs to; zero: SPL Token
+	Distributor    [32]byte // program that wallets claim from; zero: none, and no call of it is signed
 	Decimals       uint8
 	MaxRent        uint64 // lamports that may be sent to one marker
 	MaxPriorityFee uint64 // lamports of priority fee in one transaction
@@ -26,6 +27,15 @@ func (p Policy) program() account {
 		return splToken
 	}
 	return p.TokenProgram
+}
+
+// distributor is the distributor program; without one it is an address that no
+// instruction is left with when the other programs were looked at.
+func (p Policy) distributor() account {
+	if p.Distributor == ([32]byte{}) {
+		return systemProgram
+	}
+	return p.Distributor
 }
 
 // refuse makes a refusal; its text is the reason.
@@ -51,6 +61,7 @@ type effects struct {
 	opened    []account // markers made token accounts
 	closed    []account
 	transfers []transfer
+	calls     []instruction // of the distributor program
 }
 
 const (
@@ -83,6 +94,8 @@ func (p Policy) effectsOf(hot account, b []byte) (e effects, err error) {
 				err = errors.New("a memo names accounts")
 			}
 			e.memos = append(e.memos, string(ix.data))
+		case p.distributor():
+			e.calls = append(e.calls, ix)
 		default:
 			err = fmt.Errorf("program %s is not allowed", ix.program)
 		}

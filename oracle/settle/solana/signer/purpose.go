@@ -13,6 +13,9 @@ const (
 	Memo    Kind = 1 // one memo of an epoch
 	Payout  Kind = 2 // one guarded batch
 	Reclaim Kind = 3 // markers are closed, their rent returns to the hot key
+
+	Distribute Kind = 4 // an epoch's distributor is made and gets the total
+	TakeBack   Kind = 5 // a distributor returns to the treasury what nobody has claimed
 )
 
 func (k Kind) String() string {
@@ -23,6 +26,10 @@ func (k Kind) String() string {
 		return "payout"
 	case Reclaim:
 		return "reclaim"
+	case Distribute:
+		return "distribute"
+	case TakeBack:
+		return "take back"
 	}
 	return "unknown"
 }
@@ -33,6 +40,6 @@ func (k Kind) String() string {
 // addresses only.
 type Purpose struct {
 	Kind    Kind
-	Markers []settle.Marker // Payout: the batch; Reclaim: the markers that are closed
+	Markers []settle.Marker // Payout: the batch; Reclaim: the markers that are closed; otherwise batch 0 of the epoch
 	Wallets []poc.Wallet    // Payout: the recipients, in the order of the transfers
 }

@@ -94,6 +94,10 @@ func (s *Signer) Sign(ctx context.Context, msg []byte, c Purpose) (sig [64]byte,
 			err = s.allowPayout(ctx, e, c, now)
 		case Reclaim:
 			err = s.allowReclaim(ctx, e, c, now)
+		case Distribute:
+			err = s.allowDistribute(ctx, e, c, now)
+		case TakeBack:
+			err = s.allowTakeBack(ctx, e, c)
 		default:
 			err = refuse("purpose %d is not known", c.Kind)
 		}
@@ -115,6 +119,8 @@ type epochState struct {
 	Count  int           `json:"count"`
 	Signed ledger.Amount `json:"signed"` // the most that its batches can have paid
 	Commit string        `json:"commit"` // the commit memo that was signed
+	// Distributors are the addresses of the distributors that were signed, hexadecimal.
+	Distributors []string `json:"distributors,omitempty"`
 }
 
 // batchState is what is kept of a batch. Key "b/"+epoch+batch.
