@@ -88,7 +88,7 @@ func TestMoneyCommands(t *testing.T) {
 				code int
 				want string
 			}{
-				{"settle status", 0, "[........................] 0/3 batches  COMMITTING"},
+				{"settle status", 0, "0% 0/3 batches  COMMITTING"},
 				{"settle dry-run", 0, "5 recipients, 60 tokens in 3 transactions"},
 				{"settle dry-run --epoch 4 --fee 100", 0, "fees 30300 lamports, 6060.0 a recipient; 6117840 lamports of rent"},
 				{"settle pause --why moving", 0, "paused: moving"},
@@ -142,5 +142,25 @@ func TestMoneySlips(t *testing.T) {
 		if code, out, _ := ctl(t, strings.Fields(args)...); code != 0 || !strings.Contains(out, want) {
 			t.Errorf("%s: %d\n%s", args, code, out)
 		}
+	}
+}
+
+// TestStatusForPipes: no bar where nobody looks, and what is open in one line.
+func TestStatusForPipes(t *testing.T) {
+	var out strings.Builder
+	c := command{out: &out}
+	err := c.printStatus(operator.Status{Running: true, Owed: 30, Held: 12,
+		Endpoints: []operator.Endpoint{{Name: "a.example", State: "ok"}, {Name: "b.example", State: "out", Why: "mend it"}},
+		Epochs:    []operator.Epoch{{Epoch: 4, State: "PAYING", Total: 60, Paid: 18, Owed: 30, Held: 12, Recipients: 5, Batches: 4, Done: 3, HeldWhy: map[string]int{"frozen": 1}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"epoch 4  75% 3/4 batches  PAYING", "30 owed + 12 held", "endpoint b.example is out: mend it", "held: 1 recipients, frozen"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "#") || strings.Contains(out.String(), "a.example") {
+		t.Errorf("a bar, or an endpoint that is well:\n%s", &out)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math/big"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -28,6 +29,20 @@ func bar(done, all int) string {
 		n = barWidth * done / all
 	}
 	return "[" + strings.Repeat("#", n) + strings.Repeat(".", barWidth-n) + "]"
+}
+
+// progress is a bar on a terminal, and a number for files and pipes.
+func (c command) progress(done, all int) string {
+	if f, ok := c.out.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return bar(done, all)
+		}
+	}
+	percent := 100
+	if all > 0 {
+		percent = 100 * done / all
+	}
+	return fmt.Sprintf("%d%%", percent)
 }
 
 // settleStatus shows what is open. Something that waits for a person is exit code 1.
@@ -74,11 +89,19 @@ func (c command) printStatus(st operator.Status) error {
 	case st.LastError != "":
 		p("the chain: %s\n", st.LastError)
 	}
+	for _, e := range st.Endpoints {
+		if e.State != "ok" {
+			p("endpoint %s is %s: %s\n", e.Name, e.State, e.Why)
+		}
+	}
 	if len(st.Epochs) == 0 {
 		p("nothing is open\n")
 	}
+	if st.Owed+st.Held > 0 {
+		p("to be paid in all: %d owed + %d held; the treasury's allowance must cover that (oraclectl settle approve)\n", st.Owed, st.Held)
+	}
 	for _, e := range st.Epochs {
-		p("epoch %d  %s %d/%d batches  %s\n", e.Epoch, bar(e.Done, int(e.Batches)), e.Done, e.Batches, e.State)
+		p("epoch %d  %s %d/%d batches  %s\n", e.Epoch, c.progress(e.Done, int(e.Batches)), e.Done, e.Batches, e.State)
 		p("  %d recipients, total %d = %d paid + %d owed + %d held\n", e.Recipients, e.Total, e.Paid, e.Owed, e.Held)
 		if e.InFlight > 0 {
 			p("  %d batches are signed and not final\n", e.InFlight)
@@ -87,7 +110,7 @@ func (c command) printStatus(st operator.Status) error {
 			p("  waits: %s\n", e.Why)
 		}
 		for _, why := range slices.Sorted(maps.Keys(e.HeldWhy)) {
-			p("  held: %d because %s\n", e.HeldWhy[why], why)
+			p("  held: %d recipients, %s\n", e.HeldWhy[why], why)
 		}
 	}
 	_, err := io.WriteString(c.out, b.String())
