@@ -29,11 +29,13 @@ type config struct {
 	Mint           string        `toml:"mint" help:"address of the token's mint"`
 	TokenProgram   string        `toml:"token_program" help:"that the mint belongs to: spl-token or token-2022"`
 	Treasury       string        `toml:"treasury" help:"token account that payouts come from"`
+	Distributor    string        `toml:"distributor" help:"address of the merkle distributor program that wallets claim from; empty: none is signed for"`
 	Decimals       uint8         `toml:"decimals" help:"of the mint"`
 	MaxEpoch       uint64        `toml:"max_epoch" help:"most that one epoch may pay, in the token's smallest unit"`
 	Approvals      string        `toml:"approvals" help:"directory where the operator approves each epoch; empty: every list within max_epoch"`
 	MaxRent        uint64        `toml:"max_rent" help:"lamports that may be sent to one marker"`
 	MaxPriorityFee uint64        `toml:"max_priority_fee" help:"lamports of priority fee in one transaction"`
+	MaxFees        uint64        `toml:"max_fees" help:"lamports of fees that all signatures of a day may cost"`
 	MarkerAge      time.Duration `toml:"marker_age" help:"how long after its last signature a batch's marker may be closed"`
 	PerMinute      int           `toml:"per_minute" help:"signatures in the long run; 0 means no limit"`
 	Burst          int           `toml:"burst" help:"signatures at once"`
@@ -42,7 +44,7 @@ type config struct {
 func defaults() config {
 	return config{
 		Socket: "/run/oraclesigner/socket", SocketMode: "0600", State: "/var/lib/oraclesigner", Key: "/var/lib/oraclesigner/hot.json",
-		TokenProgram: "spl-token", Decimals: 8, MaxRent: 3_000_000, MaxPriorityFee: 200_000, MarkerAge: 10 * time.Minute, PerMinute: 6_000, Burst: 1_000,
+		TokenProgram: "spl-token", Decimals: 8, MaxRent: 3_000_000, MaxPriorityFee: 200_000, MaxFees: 1_000_000_000, MarkerAge: 24 * time.Hour, PerMinute: 6_000, Burst: 1_000,
 	}
 }
 
@@ -51,7 +53,7 @@ func (c config) policy() (p signer.Policy, err error) {
 	if c.MaxEpoch == 0 || c.MaxEpoch > uint64(ledger.MaxAmount) {
 		return p, fmt.Errorf("max_epoch is %d: name the most that one epoch may pay, in the token's smallest unit", c.MaxEpoch)
 	}
-	p = signer.Policy{Decimals: c.Decimals, MaxRent: c.MaxRent, MaxPriorityFee: c.MaxPriorityFee, MaxEpoch: ledger.Amount(c.MaxEpoch)}
+	p = signer.Policy{Decimals: c.Decimals, MaxRent: c.MaxRent, MaxPriorityFee: c.MaxPriorityFee, MaxFees: c.MaxFees, MaxEpoch: ledger.Amount(c.MaxEpoch)}
 	if p.Mint, err = signer.ParseAddress(c.Mint); err != nil {
 		return p, fmt.Errorf("mint: %w", err)
 	}
@@ -62,6 +64,15 @@ func (c config) policy() (p signer.Policy, err error) {
 	p.TokenProgram = program
 	if p.Treasury, err = signer.ParseAddress(c.Treasury); err != nil {
 		return p, fmt.Errorf("treasury: %w", err)
+	}
+	if c.Distributor == "" {
+		return p, nil
+	}
+	if p.Distributor, err = signer.ParseAddress(c.Distributor); err != nil {
+		return p, fmt.Errorf("distributor: %w", err)
+	}
+	if c.TokenProgram != "spl-token" {
+		return p, errors.New("distributor: the program knows mints of spl-token only: leave it out")
 	}
 	return p, nil
 }

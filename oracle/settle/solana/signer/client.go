@@ -107,7 +107,7 @@ func (c *Client) ask(ctx context.Context, op byte, body []byte, limit time.Durat
 	case statusOK:
 		return b[1:], nil
 	case statusRefused:
-		return nil, &settle.NoSignature{Why: "it refuses: " + string(b[1:])}
+		return nil, &settle.NoSignature{Why: "it refuses: " + string(b[1:]), Refused: true}
 	case statusBusy:
 		return nil, fmt.Errorf("signer: %s", b[1:])
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 )
@@ -14,13 +15,29 @@ import (
 const maxKeyFile = 4 << 10
 
 // LoadKey reads a key file of the Solana command line tools: a JSON array of 64
-// numbers, seed and public key. It refuses a file that others can read, and one
-// whose halves disagree: signing with a wrong public half can leak the seed.
+// numbers, seed and public key. It refuses a file that others can read, one that
+// another user owns, a link, and one whose halves disagree: signing with a wrong public
+// half can leak the seed.
 func LoadKey(path string) (ed25519.PrivateKey, error) {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	f, err := openKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("signer: key file %s does not exist: create it with `solana-keygen new -o %s`", path, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("signer: key file: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	text, err := readKey(path, f)
+	if err != nil {
+		return nil, err
+	}
+	return parseKey(path, text)
+}
+
+// readKey reads a file that is open, if only its owner can.
+func readKey(path string, f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	switch {
 	case err != nil:
 		return nil, fmt.Errorf("signer: key file: %w", err)
 	case !info.Mode().IsRegular():
@@ -30,10 +47,17 @@ func LoadKey(path string) (ed25519.PrivateKey, error) {
 	case info.Size() > maxKeyFile:
 		return nil, fmt.Errorf("signer: key file %s has %d bytes, at most %d", path, info.Size(), maxKeyFile)
 	}
-	text, err := os.ReadFile(path)
+	if err := checkOwner(path, info); err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
 	if err != nil {
 		return nil, fmt.Errorf("signer: key file: %w", err)
 	}
+	return text, nil
+}
+
+func parseKey(path string, text []byte) (ed25519.PrivateKey, error) {
 	var numbers []uint8
 	var raw []uint16 // a []uint8 would be read from base64
 	if err := json.Unmarshal(text, &raw); err != nil || len(raw) != ed25519.PrivateKeySize {

@@ -18,6 +18,7 @@ type Policy struct {
 	Decimals       uint8
 	MaxRent        uint64 // lamports that may be sent to one marker
 	MaxPriorityFee uint64 // lamports of priority fee in one transaction
+	MaxFees        uint64 // lamports of fees in a day, of all signatures; 0 = 1 SOL
 	MaxEpoch       ledger.Amount
 }
 
@@ -61,6 +62,7 @@ type effects struct {
 	opened    []account // markers made token accounts
 	closed    []account
 	transfers []transfer
+	priority  uint64        // fee, lamports
 	calls     []instruction // of the distributor program
 }
 
@@ -103,9 +105,11 @@ func (p Policy) effectsOf(hot account, b []byte) (e effects, err error) {
 			return e, refuse("instruction %d: %v", i, err)
 		}
 	}
-	if lamports, ok := f.lamports(); !ok || lamports > p.MaxPriorityFee {
+	lamports, ok := f.lamports()
+	if !ok || lamports > p.MaxPriorityFee {
 		return e, refuse("the priority fee is above max_priority_fee, %d lamports", p.MaxPriorityFee)
 	}
+	e.priority = lamports
 	return e, nil
 }
 

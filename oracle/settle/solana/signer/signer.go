@@ -32,7 +32,8 @@ type Config struct {
 	// "": every list within Policy.MaxEpoch is taken.
 	Approvals string
 	// MarkerAge is how long after its last signature a batch's marker may be closed,
-	// and with it the batch for ever; 0 = 10 min. Until then a variant may be alive.
+	// and with it the batch for ever; 0 = a day. Until then a variant may be alive: it
+	// lives for 150 blocks, and on a cluster that stands still these take hours.
 	MarkerAge        time.Duration
 	PerMinute, Burst int // signatures; PerMinute 0 = no limit
 	Log              *slog.Logger
@@ -44,6 +45,7 @@ type Signer struct {
 	cfg  Config
 	hot  account
 	rate *bucket
+	fees fees
 
 	mu    sync.Mutex
 	lists map[poc.Epoch][]reward.Payout // a few, read again when needed
@@ -58,7 +60,10 @@ func New(c Config) (*Signer, error) {
 		return nil, errors.New("signer: key, store and directory of lists are required")
 	}
 	if c.MarkerAge == 0 {
-		c.MarkerAge = 10 * time.Minute
+		c.MarkerAge = 24 * time.Hour
+	}
+	if c.Policy.MaxFees == 0 {
+		c.Policy.MaxFees = defaultFees
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -82,9 +87,6 @@ var ErrBusy = errors.New("signer: too many signatures in a minute")
 // signature exists. Refusals are [*Refusal].
 func (s *Signer) Sign(ctx context.Context, msg []byte, c Purpose) (sig [64]byte, err error) {
 	now := s.cfg.Now()
-	if wait := s.rate.take(now); wait > 0 {
-		return sig, fmt.Errorf("%w: wait %d ms, or raise per_minute", ErrBusy, wait.Milliseconds())
-	}
 	e, err := s.cfg.Policy.effectsOf(s.hot, msg)
 	if err == nil {
 		switch c.Kind {
@@ -101,6 +103,12 @@ func (s *Signer) Sign(ctx context.Context, msg []byte, c Purpose) (sig [64]byte,
 		default:
 			err = refuse("purpose %d is not known", c.Kind)
 		}
+	}
+	if err == nil { // what is refused takes nobody's turn
+		if wait := s.rate.take(now); wait > 0 {
+			return sig, fmt.Errorf("%w: wait %d ms, or raise per_minute", ErrBusy, wait.Milliseconds())
+		}
+		err = s.spend(ctx, e, now)
 	}
 	var r *Refusal
 	if errors.As(err, &r) {
@@ -187,11 +195,17 @@ func (s *Signer) allowMemo(ctx context.Context, e effects) error {
 		}
 	}
 	return s.cfg.KV.Update(ctx, func(tx store.Tx) error {
+		if err := s.countMemo(tx, m, e); err != nil {
+			return err
+		}
 		if m.word == "hsc1" {
 			var old string
 			found, err := get(tx, seedKey(m.epoch), &old)
 			if err == nil && found && old != m.text {
 				err = refuse("epoch %d has another seed commitment: %s", m.epoch, old)
+			}
+			if err == nil && !found {
+				err = near(tx, m.epoch)
 			}
 			if err != nil || found {
 				return err

@@ -56,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.text = reward.AppendList(nil, w.list)
 	w.cfg = Config{
-		Key: key, KV: mem.NewKV(), Lists: t.TempDir(), Now: func() time.Time { return w.now },
+		Key: key, KV: mem.NewKV(), Lists: t.TempDir(), MarkerAge: 10 * time.Minute, Now: func() time.Time { return w.now },
 		Policy: Policy{Mint: w.mint, Treasury: w.from, Decimals: 8, MaxRent: 3_000_000, MaxPriorityFee: 10_000, MaxEpoch: 1 << 40},
 	}
 	w.start()
