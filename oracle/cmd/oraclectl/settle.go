@@ -156,19 +156,23 @@ const (
 
 // forecast is what an epoch's payouts will take.
 type forecast struct {
-	Epoch         poc.Epoch      `json:"epoch"`
-	State         string         `json:"state"`
-	Recipients    int            `json:"recipients"` // that will be paid
-	Tokens        ledger.Amount  `json:"tokens"`
-	HeldCount     int            `json:"held_recipients"`
-	HeldTokens    ledger.Amount  `json:"held_tokens"`
-	Transactions  int            `json:"transactions"` // payouts, without memos and closing
-	Lamports      uint64         `json:"lamports"`     // fees of payouts, memos and closing of markers
-	PerRecipient  string         `json:"lamports_per_recipient"`
-	LockedRent    uint64         `json:"locked_rent_lamports"` // in markers, until they are closed
-	MarkerRent    uint64         `json:"marker_rent_lamports"`
-	RentIsAssumed bool           `json:"rent_is_assumed,omitempty"`
-	To            []operator.Due `json:"to"`
+	Epoch         poc.Epoch     `json:"epoch"`
+	State         string        `json:"state"`
+	Recipients    int           `json:"recipients"` // that will be paid
+	Tokens        ledger.Amount `json:"tokens"`
+	HeldCount     int           `json:"held_recipients"`
+	HeldTokens    ledger.Amount `json:"held_tokens"`
+	Transactions  int           `json:"transactions"` // payouts, without memos and closing
+	Lamports      uint64        `json:"lamports"`     // fees of payouts, memos and closing of markers
+	PerRecipient  string        `json:"lamports_per_recipient"`
+	LockedRent    uint64        `json:"locked_rent_lamports"` // in markers, until they are closed
+	MarkerRent    uint64        `json:"marker_rent_lamports"`
+	RentIsAssumed bool          `json:"rent_is_assumed,omitempty"`
+	// Asked: recipients and funds are as the chain shows them now.
+	Asked     bool           `json:"chain_asked"`
+	Spendable ledger.Amount  `json:"treasury_spendable,omitempty"` // by the hot key
+	FeePayer  uint64         `json:"fee_payer_lamports,omitempty"`
+	To        []operator.Due `json:"to"`
 }
 
 func (c command) dryRun(ctx context.Context, o *office) error {
@@ -201,9 +205,15 @@ func (c command) dryRun(ctx context.Context, o *office) error {
 		}
 		found = true
 		f := forecast{Epoch: e.Epoch, State: e.State, MarkerRent: rent, RentIsAssumed: assumed, To: []operator.Due{}}
-		if err := f.read(ctx, o, c.fee); err != nil {
+		if err := f.read(ctx, o); err != nil {
 			return err
 		}
+		if c.rpc != "" {
+			if err := f.ask(ctx, c.rpc, e.Identity); err != nil {
+				return err
+			}
+		}
+		f.price(c.fee)
 		out = append(out, f)
 	}
 	if !found {
@@ -216,13 +226,12 @@ func (c command) dryRun(ctx context.Context, o *office) error {
 }
 
 // read sums up what is left to pay.
-func (f *forecast) read(ctx context.Context, o *office, priorityFee uint64) error {
+func (f *forecast) read(ctx context.Context, o *office) error {
 	r, err := o.open(ctx, "GET", fmt.Sprintf("/settle/%d/due", f.Epoch), nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }()
-	batches := map[uint32]bool{}
 	for dec := json.NewDecoder(r); ; {
 		var d operator.Due
 		if err := dec.Decode(&d); err == io.EOF {
@@ -230,27 +239,17 @@ func (f *forecast) read(ctx context.Context, o *office, priorityFee uint64) erro
 		} else if err != nil {
 			return fmt.Errorf("recipients of epoch %d: %w", f.Epoch, err)
 		}
-		var amount ledger.Amount
-		if _, err := fmt.Sscan(d.Amount, &amount); err != nil {
-			return fmt.Errorf("recipients of epoch %d: amount %q: %w", f.Epoch, d.Amount, err)
-		}
-		sum, count := &f.Tokens, &f.Recipients
-		switch d.State {
-		case "paid":
+		if d.State == "paid" {
 			continue
-		case "held":
-			sum, count = &f.HeldTokens, &f.HeldCount
-		default:
-			batches[d.Batch] = true
 		}
-		if *sum, err = sum.Add(amount); err != nil {
-			return err
-		}
-		*count++
 		f.To = append(f.To, d)
 	}
-	n := uint64(len(batches))
-	f.Transactions = len(batches)
+	return f.count()
+}
+
+// price says what the transactions cost.
+func (f *forecast) price(priorityFee uint64) {
+	n := uint64(f.Transactions)
 	f.Lamports = n*(signatureFee+priorityFee) + (n+closesPerTx-1)/closesPerTx*signatureFee
 	if f.State != "CLOSED" && f.State != "HELD" {
 		f.Lamports += memosPerEpoch * signatureFee
@@ -260,7 +259,6 @@ func (f *forecast) read(ctx context.Context, o *office, priorityFee uint64) erro
 	if f.Recipients > 0 {
 		f.PerRecipient = new(big.Rat).SetFrac64(int64(f.Lamports), int64(f.Recipients)).FloatString(1)
 	}
-	return nil
 }
 
 func (c command) printForecasts(all []forecast) error {
@@ -272,9 +270,18 @@ func (c command) printForecasts(all []forecast) error {
 	for _, f := range all {
 		_, _ = fmt.Fprintf(w, "epoch %d, %s: %d recipients, %d tokens in %d transactions; %d recipients with %d tokens are held\n", f.Epoch, f.State, f.Recipients, f.Tokens, f.Transactions, f.HeldCount, f.HeldTokens)
 		_, _ = fmt.Fprintf(w, "fees %d lamports, %s a recipient; %d lamports of rent are locked until the markers are closed\n", f.Lamports, f.PerRecipient, f.LockedRent)
-		_, _ = fmt.Fprintln(w, "WALLET\tTOKENS\tBATCH\tSTATE\tWHY")
+		if f.Asked {
+			_, _ = fmt.Fprintf(w, "on chain now: the hot key may spend %d tokens and has %d lamports\n", f.Spendable, f.FeePayer)
+		} else {
+			_, _ = fmt.Fprintln(w, "the chain was not asked (--rpc): recipients are as the books have them")
+		}
+		_, _ = fmt.Fprintln(w, "WALLET\tTOKENS\tLAMPORTS\tBATCH\tSTATE\tWHY")
 		for _, d := range f.To {
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", d.Wallet, d.Amount, d.Batch, d.State, d.Why)
+			lamports := f.PerRecipient
+			if d.State == "held" {
+				lamports = "0"
+			}
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\n", d.Wallet, d.Amount, lamports, d.Batch, d.State, d.Why)
 		}
 	}
 	return w.Flush()
