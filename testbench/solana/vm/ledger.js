@@ -106,7 +106,11 @@ export class Ledger {
     block.signatures.push(record.signature);
     this.index(record);
     this.total++;
-    if (this.txs.size > MAX_TRANSACTIONS) this.forget(this.txs.values().next().value);
+    if (this.txs.size > MAX_TRANSACTIONS) {
+      const oldest = this.txs.values().next().value;
+      this.keptFrom = oldest.slot + 1; // transactions of earlier slots may be missing
+      this.forget(oldest);
+    }
     return record;
   }
 
@@ -142,6 +146,11 @@ export class Ledger {
       status: record.err === null ? { Ok: null } : { Err: record.err },
       confirmationStatus: level,
     };
+  }
+
+  // firstKept is the slot from which on no transaction was forgotten.
+  firstKept() {
+    return this.txs.size < MAX_TRANSACTIONS ? 0 : this.txs.values().next().value.slot + 1;
   }
 
   // history lists the records that touch an address, newest first.

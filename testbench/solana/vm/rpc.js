@@ -44,6 +44,7 @@ const cluster = {
   getGenesisHash: ({ chain, faults }) => faults.settings.genesis || chain.ledger.genesis,
   getSlot: ({ at }, [o]) => at(o).slot,
   getBlockHeight: ({ at }, [o]) => at(o).height,
+  getFirstAvailableBlock: ({ chain }) => chain.ledger.keptFrom ?? 0,
   getTransactionCount: ({ chain }) => chain.ledger.total,
 
   getEpochInfo({ chain, at }, [o]) {
