@@ -24,8 +24,10 @@ var errNoChain = errors.New("node: no connection to the chain yet")
 type link struct {
 	kv   store.KV
 	conf Solana
-	keys keys
-	log  *slog.Logger
+	// payout was checked with the configuration.
+	payout Payout
+	keys   keys
+	log    *slog.Logger
 
 	mu      sync.Mutex
 	settler *settle.Settler
@@ -108,10 +110,14 @@ func (l *link) settle(ctx context.Context) error {
 	if err := l.findSigner(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
+	program, err := l.payout.program()
+	if err != nil {
+		return err
+	}
 	pool, client, err := solana.DialPool(ctx, solana.PoolConfig{
 		Endpoints: l.conf.endpoints(), Genesis: l.conf.Genesis, Log: l.log,
 		Config: solana.Config{Hot: l.keys.hot, Mint: l.keys.mint, Treasury: l.keys.treasury,
-			UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice, OffCurve: l.conf.OffCurve},
+			UnitPrice: l.conf.UnitPrice, MaxUnitPrice: l.conf.MaxUnitPrice, OffCurve: l.conf.OffCurve, Distributor: program},
 	})
 	if ctx.Err() != nil {
 		return nil
@@ -120,7 +126,7 @@ func (l *link) settle(ctx context.Context) error {
 		return fmt.Errorf("solana: %w", err)
 	}
 	s := settle.New(settle.Config{KV: l.kv, Chain: pool, Signer: client, Genesis: l.conf.Genesis, Poll: l.conf.Poll,
-		ReclaimAfter: l.conf.ReclaimAfter, Log: l.log})
+		ReclaimAfter: l.conf.ReclaimAfter, Claim: l.payout.claiming(), Log: l.log})
 	l.mu.Lock()
 	l.settler, l.pool = s, pool
 	l.mu.Unlock()

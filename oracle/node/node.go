@@ -109,6 +109,7 @@ func (n *Node) openData(context.Context) (err error) {
 	if n.link, err = newLink(n.cfg.Solana, n.kv, n.opt.Logger); err != nil {
 		return err
 	}
+	n.link.payout = n.cfg.Payout
 	n.reg.MustRegister(newEndpointMetrics(n.link.endpoints))
 	return nil
 }

@@ -1,34 +1,63 @@
 package node
 
 import (
+	"cmp"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"heliograph/oracle/policy"
+	"heliograph/oracle/settle"
 	"heliograph/oracle/settle/solana/distributor"
 	"heliograph/provisioning/identity"
 )
 
 // Payout says how wallets get what they earned.
 type Payout struct {
-	Mode    string `toml:"mode" help:"direct: the oracle sends payouts; claim: wallets claim from a merkle distributor"`
-	Program string `toml:"program" help:"address of the merkle distributor program, for claim"`
+	Mode     string        `toml:"mode" help:"direct: the oracle sends payouts; claim: wallets claim from a merkle distributor"`
+	Program  string        `toml:"program" help:"address of the merkle distributor program, for claim"`
+	ClaimFor time.Duration `toml:"claim_for" help:"how long wallets can claim, at least 48h; 0 means 30 days"`
+}
+
+// claimFor is how long wallets can claim when nothing else is said.
+const claimFor = 30 * 24 * time.Hour
+
+// program is the distributor program; the zero one when none is named. Epochs that
+// wallets claim need it to their end, also when new ones are sent again.
+func (p Payout) program() (distributor.Program, error) {
+	if p.Program == "" {
+		return distributor.Program{}, nil
+	}
+	return distributor.ParseProgram(p.Program)
+}
+
+// claiming is how new epochs are claimed, nil when they are sent.
+func (p Payout) claiming() *settle.Claiming {
+	if p.Mode != "claim" {
+		return nil
+	}
+	return &settle.Claiming{For: cmp.Or(p.ClaimFor, claimFor), Random: rand.Reader}
 }
 
 // check refuses a mode that this oracle cannot carry out.
 func (p Payout) check() error {
 	switch p.Mode {
 	case "", "direct":
-		return nil
+		_, err := p.program()
+		return err
 	case "claim":
 		if _, err := distributor.ParseProgram(p.Program); err != nil {
 			return err
 		}
-		return errors.New("payout.mode is \"claim\": this oracle does not create distributors by itself; choose payout.mode = \"direct\" and leave the epoch unapproved, then make its distributor from the list with oraclectl epoch claims")
+		if p.ClaimFor != 0 && p.ClaimFor < settle.MinClaim {
+			return fmt.Errorf("payout.claim_for is %v: choose at least %v", p.ClaimFor, settle.MinClaim)
+		}
+		return nil
 	}
 	return fmt.Errorf("payout.mode is %q: choose direct or claim", p.Mode)
 }

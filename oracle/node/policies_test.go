@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"heliograph/oracle/policy"
 	"heliograph/oracle/reward"
@@ -71,8 +72,10 @@ func TestPayoutModes(t *testing.T) {
 		{Mode: "direct"}:              "",
 		{Mode: "claim"}:               "no distributor program is configured",
 		{Mode: "claim", Program: "x"}: "not an address",
-		{Mode: "claim", Program: "mERKcfxMC5SqJn4Ld4BUris3WKZZ1ojjWJ3A3J5CKxv"}: "oraclectl epoch claims",
-		{Mode: "drop"}: "choose direct or claim",
+		{Mode: "claim", Program: "mERKcfxMC5SqJn4Ld4BUris3WKZZ1ojjWJ3A3J5CKxv"}:                      "",
+		{Mode: "claim", Program: "mERKcfxMC5SqJn4Ld4BUris3WKZZ1ojjWJ3A3J5CKxv", ClaimFor: time.Hour}: "at least 48h",
+		{Mode: "direct", Program: "x"}: "not an address",
+		{Mode: "drop"}:                 "choose direct or claim",
 	} {
 		err := p.check()
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

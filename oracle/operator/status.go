@@ -2,10 +2,12 @@ package operator
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/settle"
@@ -39,8 +41,8 @@ type Endpoint struct {
 // Epoch is one epoch's settlement. Amounts are in the token's smallest unit.
 type Epoch struct {
 	Epoch      poc.Epoch     `json:"epoch"`
-	State      string        `json:"state"`         // COMMITTING, PAYING, CLOSING, CLOSED, PAUSED, STALLED, REFUSED or HELD
-	Why        string        `json:"why,omitempty"` // cause and remedy of the last four
+	State      string        `json:"state"`         // COMMITTING, PAYING, FUNDING, FUNDED, CLAIMING, CLOSING, CLOSED, UNCLAIMED, PAUSED, STALLED, REFUSED or HELD
+	Why        string        `json:"why,omitempty"` // cause and remedy of the last five, and how far claims are
 	Total      ledger.Amount `json:"total"`
 	Paid       ledger.Amount `json:"paid"`
 	Owed       ledger.Amount `json:"owed"`
@@ -91,7 +93,7 @@ func (s *server) statusOf(ctx context.Context, all bool) (st Status, err error) 
 	}
 	for _, e := range list {
 		_, wrong := refused[e.Epoch]
-		if !wrong && e.State == settle.Closed && e.Refused == "" && e.Reclaiming == "" && !all {
+		if !wrong && e.State == settle.Closed && e.Refused == "" && e.Reclaiming == "" && !unclaimed(e) && !all {
 			if holds, err := s.settler.Holds(ctx, e.Epoch); err != nil || !holds {
 				if err != nil {
 					return st, err
@@ -150,6 +152,9 @@ func remedied(why string) string {
 	return why + ": " + remedy
 }
 
+// unclaimed says whether wallets left something of an epoch that is over.
+func unclaimed(e settle.Epoch) bool { return e.Claims != nil && e.Claims.Claimed < e.Total }
+
 // word is the state in one word, the most urgent first.
 func word(r settle.Record, st Status) (state, why string) {
 	open := r.State != settle.Closed
@@ -166,12 +171,20 @@ func word(r settle.Record, st Status) (state, why string) {
 		return "STALLED", remedied(st.LastError)
 	case r.State == settle.Frozen:
 		return "COMMITTING", ""
+	case r.State == settle.Committed && r.Claims != nil:
+		return "FUNDING", ""
 	case r.State == settle.Committed:
 		return "PAYING", ""
+	case r.State == settle.Funded:
+		return "FUNDED", ""
+	case r.State == settle.Claimable:
+		return "CLAIMING", fmt.Sprintf("%d of %d is claimed; what is left on %s goes back to the treasury", r.Paid, r.Total, time.Unix(r.Claims.Made.Clawback, 0).UTC().Format(time.DateTime))
 	case r.State == settle.Settled:
 		return "CLOSING", ""
 	case r.Reclaiming != "":
 		return "STALLED", "everything is paid but held recipients; the rent of its markers stays locked: " + r.Reclaiming
+	case unclaimed(r.Epoch):
+		return "UNCLAIMED", fmt.Sprintf("%d was not claimed in time: it is back in the treasury, and owed in the books: pay it in another way", r.Owed)
 	case r.Held > 0:
 		return "HELD", "some recipients cannot be paid yet; they are tried again by themselves"
 	}
