@@ -29,7 +29,8 @@ status, dry-run, pause and resume take:
   --data DIR      an oracle's data directory: its socket when it runs, its books when not
   --json          print JSON
 dry-run also takes:
-  --rpc URL       ask this endpoint what a marker's rent is (default: 2039280 lamports)
+  --rpc URL       ask this endpoint for a marker's rent (default: 2039280 lamports), and
+                  for recipients, treasury and fee payer as they are now
   --fee N         lamports of priority fee for each transaction (default 0)
 approve takes (and --url, --data, --file, --oracle as epoch verify does):
   --rpc URL       a Solana JSON-RPC endpoint
