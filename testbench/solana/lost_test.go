@@ -55,7 +55,7 @@ type town struct {
 // newTown registers hotspots with an owner each, who can all be paid.
 func newTown(t *testing.T, hotspots int) *town {
 	t.Helper()
-	d := &town{t: t, vm: ForTest(t, Config{SlotInterval: 10 * time.Millisecond}), dir: filepath.Join(t.TempDir(), "data"), owed: map[poc.Wallet]ledger.Amount{}}
+	d := &town{t: t, vm: anyCluster(t), dir: filepath.Join(t.TempDir(), "data"), owed: map[poc.Wallet]ledger.Amount{}}
 	owners := newWallets(t, hotspots+1)
 	d.hot = newKey(t)
 	var err error

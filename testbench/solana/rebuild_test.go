@@ -29,7 +29,7 @@ import (
 // program plans the epoch again from the published bundle and the chain, and a
 // settler on what it made pays the rest, everybody once.
 func TestOraclectlRebuilds(t *testing.T) {
-	vm := ForTest(t, Config{SlotInterval: 10 * time.Millisecond})
+	vm := anyCluster(t)
 	ctx := testContext(t)
 	w := epochtest.New(t, 40)
 	w.Run(1)
