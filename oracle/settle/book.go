@@ -66,9 +66,14 @@ func (p *pass) finish(ctx context.Context, land []landing) (again []Batch, err e
 }
 
 // doubt decides about a variant that is called final by an answer which could not
-// be confirmed.
+// be confirmed. One that is in the marker's history may well have landed, also if a
+// single endpoint says so: when the marker was closed since, nothing else guards.
 func (p *pass) doubt(l landing) (Batch, bool) {
 	f := l.facts
+	if slices.ContainsFunc(l.batch.Attempts, func(a Attempt) bool { return slices.Contains(f.Signatures, a.Signature) }) {
+		p.stall(fmt.Sprintf("a single endpoint shows transaction %s of batch %d: add one to solana.rpc that keeps history", l.signature, l.batch.Index))
+		return l.batch, false
+	}
 	f.Statuses, f.Signatures = slices.Clone(f.Statuses), nil
 	for i := range f.Statuses {
 		f.Statuses[i].Final = false

@@ -263,3 +263,24 @@ func TestForgottenAfterCommit(t *testing.T) {
 	b.play(100)
 	b.check(sums(list))
 }
+
+// TestDoubtOfOneEndpoint: a variant that one endpoint alone shows in the history of a
+// marker, which may have been closed since, is not replaced by another.
+func TestDoubtOfOneEndpoint(t *testing.T) {
+	b := Batch{Payouts: payouts(1), Attempts: []Attempt{{Tx: Tx{Signature: "a", LastValid: 100}, Recipients: []int{0}}}}
+	for _, tt := range []struct {
+		name  string
+		facts Facts
+		again bool
+	}{
+		{"in the history", Facts{Height: 1000, Statuses: []Status{{Known: true, Final: true}}, Signatures: []string{"a"}}, false},
+		{"in the history alone", Facts{Height: 1000, Statuses: []Status{{}}, Signatures: []string{"a"}}, false},
+		{"a status that nothing confirms", Facts{Height: 1000, Statuses: []Status{{Known: true, Final: true}}}, true},
+		{"a status, and the history is not known", Facts{Height: 1000, Statuses: []Status{{Known: true, Final: true}}, Unsure: true}, false},
+	} {
+		p := &pass{}
+		if _, again := p.doubt(landing{batch: b, facts: tt.facts, signature: "a", expect: []int{0}}); again != tt.again {
+			t.Errorf("%s: signed again: %v", tt.name, again)
+		}
+	}
+}

@@ -66,7 +66,9 @@ func (c *Client) Memos(ctx context.Context, from uint64, texts ...string) ([]set
 // key has signed it. None has to be asked twice, since a memo that is sent again
 // does no harm.
 func (p *Pool) Memos(ctx context.Context, from uint64, texts ...string) ([]settle.Sent, error) {
-	all, err := gather(ctx, p, func(ctx context.Context, e *endpoint) ([]settle.Sent, error) { return e.Client.Memos(ctx, from, texts...) })
+	all, err := gather(ctx, p, func(ctx context.Context, e *endpoint) ([]settle.Sent, error) {
+		return e.Client.Memos(ctx, from, texts...)
+	})
 	if err != nil {
 		return nil, err
 	}
