@@ -2,8 +2,10 @@ package payday
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/ledger/ledgertest"
@@ -12,6 +14,7 @@ import (
 	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/oracle/store"
 	"heliograph/oracle/store/mem"
+	"heliograph/poc"
 )
 
 // oracle is one settler with its store, which it may lose and whose process may die.
@@ -25,8 +28,9 @@ type oracle struct {
 	crash   *crashKV
 	settler *settle.Settler
 	crashes int
-	begun   bool  // the list is frozen
-	broken  error // what the outside checker found after a step
+	begun   bool                  // the list is frozen
+	broken  error                 // what the outside checker found after a step
+	sleep   func(context.Context) // what happens while the process sleeps, nil when it does not
 }
 
 func (b *Bench) oracle(w weather, rnd *rand.Rand, l settle.List) *oracle {
@@ -50,7 +54,7 @@ func (o *oracle) start(ctx context.Context) error {
 		o.crash.left, o.crash.after = 1+o.rnd.IntN(2*o.weather.crash), o.rnd.IntN(2) == 0
 	}
 	o.settler = settle.New(settle.Config{
-		KV: o.crash, Chain: pool, Signer: client, Genesis: cfg.Genesis, Workers: 1, InFlight: 2 + o.rnd.IntN(8),
+		KV: o.crash, Chain: &sleeper{pool, o}, Signer: client, Genesis: cfg.Genesis, Workers: 1, InFlight: 2 + o.rnd.IntN(8),
 		HeldEvery: 5, ReclaimAfter: settle.MinReclaimAfter, Log: o.bench.log,
 	})
 	return nil
@@ -107,8 +111,54 @@ func (o *oracle) lose() {
 	o.outside = ledgertest.New(o.kv)
 }
 
-// closed says whether the epoch is; it looks at the store from outside.
+// sleeper is a pool whose oracle may sleep after its look at the batches, before it signs.
+type sleeper struct {
+	*hsolana.Pool
+	oracle *oracle
+}
+
+// Payable implements settle.Chain: it is asked between look and signature.
+func (s *sleeper) Payable(ctx context.Context, w []poc.Wallet) ([]string, error) {
+	if f := s.oracle.sleep; f != nil {
+		s.oracle.sleep = nil
+		f(ctx)
+	}
+	return s.Pool.Payable(ctx, w)
+}
+
+// copy is the store as a backup has it.
+func (o *oracle) copy(ctx context.Context) (store.KV, error) {
+	type entry struct{ key, value []byte }
+	var all []entry
+	err := o.kv.View(ctx, func(tx store.Tx) error {
+		all = nil
+		return tx.Scan(nil, nil, func(k, v []byte) bool {
+			all = append(all, entry{slices.Clone(k), slices.Clone(v)})
+			return true
+		})
+	})
+	out := mem.NewKV()
+	for group := range slices.Chunk(all, store.MaxTxKeys) {
+		err = errors.Join(err, out.Update(ctx, func(tx store.Tx) error {
+			for _, e := range group {
+				if err := tx.Put(e.key, e.value); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	return out, err
+}
+
+// restore goes on from a backup.
+func (o *oracle) restore(backup store.KV) {
+	o.kv, o.settler, o.begun = backup, nil, false
+	o.outside = ledgertest.New(o.kv)
+}
+
+// closed says whether the epoch is, with nobody held; it looks at the store from outside.
 func (o *oracle) closed(ctx context.Context) (settle.Record, bool) {
 	rec, err := settle.New(settle.Config{KV: o.kv, Log: o.bench.log}).Epoch(ctx, o.list.Epoch)
-	return rec, err == nil && rec.State == settle.Closed
+	return rec, err == nil && rec.State == settle.Closed && rec.Held == 0
 }

@@ -108,6 +108,7 @@ func (r *run) play(ctx context.Context) error {
 	if r.weather.lost {
 		loseAt = 2 + r.rnd.IntN(stormyRounds)
 	}
+	trouble := r.newTrouble()
 	var last error
 	for n := range maxRounds {
 		r.result.Rounds++
@@ -119,6 +120,9 @@ func (r *run) play(ctx context.Context) error {
 		if n == loseAt {
 			r.oracles[0].lose()
 		}
+		if err := trouble.round(ctx, n); err != nil {
+			return err
+		}
 		open := 0
 		for _, o := range r.oracles {
 			if _, done := o.closed(ctx); !done {
@@ -128,7 +132,7 @@ func (r *run) play(ctx context.Context) error {
 				}
 			}
 		}
-		if open == 0 && n > loseAt {
+		if open == 0 && n > loseAt && n > trouble.last {
 			return nil
 		}
 		if err := r.pass(ctx, n < stormyRounds); err != nil {
@@ -199,6 +203,10 @@ func (r *run) closeMarkers(ctx context.Context) error {
 	}
 	o.lose()
 	r.weather.lost, r.weather.forks = false, false
+	r.weather.backup, r.weather.sleeps, r.weather.frozen = false, false, false
+	if r.weather.prunes {
+		return r.playPruned(ctx)
+	}
 	return r.play(ctx)
 }
 

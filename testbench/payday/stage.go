@@ -26,7 +26,7 @@ type Config struct {
 	VM         *solanavm.VM // makes blocks by hand only
 	Recipients int
 	Program    solana.PublicKey // token program of the mint; zero: SPL Token
-	Log        *slog.Logger // nil: nowhere
+	Log        *slog.Logger     // nil: nowhere
 }
 
 // Bench is a token on a VM with a treasury and recipients. Many runs use it one

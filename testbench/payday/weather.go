@@ -18,11 +18,15 @@ type weather struct {
 	twins  bool // a second oracle pays the same epoch from a store of its own
 	lost   bool // the store is lost half-way and rebuilt
 	closes bool // markers are closed, then the store is lost
+	frozen bool // recipients freeze and thaw their accounts
+	backup bool // an old copy of the store is restored
+	sleeps bool // an oracle sleeps between its look and its signature
+	prunes bool // nodes forget their history for a while
 }
 
 func (w weather) String() string {
-	return fmt.Sprintf("nodes=%d hidden=%v stale=%v forks=%v crash=%d twins=%v lost=%v closes=%v",
-		len(w.nodes), w.hidden, w.stale, w.forks, w.crash, w.twins, w.lost, w.closes)
+	return fmt.Sprintf("nodes=%d hidden=%v stale=%v forks=%v crash=%d twins=%v lost=%v closes=%v frozen=%v backup=%v sleeps=%v prunes=%v",
+		len(w.nodes), w.hidden, w.stale, w.forks, w.crash, w.twins, w.lost, w.closes, w.frozen, w.backup, w.sleeps, w.prunes)
 }
 
 func draw(rnd *rand.Rand) weather {
@@ -30,6 +34,9 @@ func draw(rnd *rand.Rand) weather {
 		hidden: rnd.IntN(100) < 35, stale: rnd.IntN(100) < 25, forks: rnd.IntN(100) < 30,
 		twins: rnd.IntN(100) < 12, lost: rnd.IntN(100) < 12, closes: rnd.IntN(100) < 10,
 	}
+	w.frozen, w.backup = rnd.IntN(100) < 30, rnd.IntN(100) < 15
+	w.sleeps, w.prunes = rnd.IntN(100) < 15, rnd.IntN(100) < 15
+	w.twins = w.twins || w.sleeps && rnd.IntN(2) == 0
 	if rnd.IntN(100) < 60 {
 		w.crash = 1 + rnd.IntN(16)
 	}
@@ -39,7 +46,7 @@ func draw(rnd *rand.Rand) weather {
 		n = max(n, 2)
 		hiders = n - 1 // one node shows everything
 	}
-	if w.hidden && w.closes { // without its marker a payment needs two that show it
+	if w.hidden && (w.closes || w.twins || w.backup) { // without its marker a payment needs two that show it
 		n, hiders = 3, 1
 	}
 	for i := range n {
@@ -50,6 +57,9 @@ func draw(rnd *rand.Rand) weather {
 		f.RateLimitHTML, f.RetryAfterSec, f.DelayMS = rnd.IntN(2) == 0, rnd.IntN(3), rnd.IntN(10)/9
 		if i < hiders {
 			f.HideStatus = 0.2 + 0.6*rnd.Float64()
+		}
+		if w.prunes {
+			f.KeepBlocks = 40 + rnd.IntN(300)
 		}
 		if w.stale && i == 0 && (n > 1 || !w.hidden) {
 			f.StaleBlocks = 1 + rnd.IntN(100)

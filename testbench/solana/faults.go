@@ -42,6 +42,9 @@ type Faults struct {
 	HideStatus float64 `json:"hideStatus"`
 	// NullStatus makes an entry of getSignatureStatuses null this once.
 	NullStatus float64 `json:"nullStatus"`
+	// KeepBlocks is how many blocks back the node keeps transactions and histories;
+	// 0: all.
+	KeepBlocks int `json:"keepBlocks"`
 	// StaleBlocks lets slots, heights and blockhashes lag.
 	StaleBlocks int `json:"staleBlocks"`
 	// Genesis is what getGenesisHash answers, base58, as a node of another cluster

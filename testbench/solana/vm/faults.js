@@ -22,11 +22,12 @@ const DEFAULTS = {
   landAfterMax: 120,
   hideStatus: 0, // share of signatures that this node never shows
   nullStatus: 0, // a status reply that is null this once
+  keepBlocks: 0, // blocks of history that the node keeps; 0 = all
   staleBlocks: 0, // blocks that heights, slots and blockhashes lag
   genesis: '', // getGenesisHash answers that, as a node of another cluster; empty = the truth
 };
 const PROBABILITIES = ['drop', 'rateLimit', 'hangUp', 'swallow', 'delayLanding', 'hideStatus', 'nullStatus'];
-const COUNTS = ['seed', 'delayMs', 'retryAfterSec', 'landAfterMin', 'landAfterMax', 'staleBlocks'];
+const COUNTS = ['seed', 'delayMs', 'retryAfterSec', 'landAfterMin', 'landAfterMax', 'keepBlocks', 'staleBlocks'];
 
 export class Faults {
   constructor() {
@@ -68,6 +69,12 @@ export class Faults {
     if (hideStatus === 0) return false;
     const draw = sha256(`hide/${seed}/`, signature).readUInt32LE(0) / 2 ** 32;
     return draw < hideStatus && this.count('hideStatus');
+  }
+
+  // forgets says whether a block of the chain is older than this node's history.
+  forgets(ledger, height) {
+    const { keepBlocks } = this.settings;
+    return keepBlocks > 0 && height <= ledger.height - keepBlocks && this.count('keepBlocks');
   }
 
   count(name) {

@@ -9,7 +9,7 @@ export function getSignatureStatuses({ chain, faults, answer }, [signatures, opt
   const search = p.config(options).searchTransactionHistory === true;
   return answer(
     p.list(signatures, 'signatures', 256).map((s) => {
-      if (faults.hides(p.signature(s)) || faults.hit('nullStatus')) return null;
+      if (faults.hides(p.signature(s)) || faults.hit('nullStatus') || faults.forgets(chain.ledger, chain.ledger.txs.get(s)?.height ?? Infinity)) return null;
       return chain.ledger.status(s, search);
     }),
     'processed',
@@ -21,7 +21,7 @@ export function getTransaction({ chain, faults }, [signature, options]) {
   const o = typeof options === 'string' ? { encoding: options } : p.config(options);
   const commitment = p.atLeastConfirmed(o.commitment);
   const record = chain.ledger.txs.get(p.signature(signature));
-  if (!record || faults.hides(signature) || record.height > chain.ledger.heightAt(commitment)) return null;
+  if (!record || faults.hides(signature) || faults.forgets(chain.ledger, record.height) || record.height > chain.ledger.heightAt(commitment)) return null;
   const tx = parseTransaction(Buffer.from(record.raw, 'base64'));
   if (tx.version !== 'legacy' && !(o.maxSupportedTransactionVersion >= tx.version)) {
     throw new RpcError(UNSUPPORTED_VERSION, `Transaction version (${tx.version}) is not supported by the requesting client. Please try the request again with the following configuration parameter: "maxSupportedTransactionVersion": ${tx.version}`);
@@ -87,12 +87,22 @@ export function getSignaturesForAddress({ chain, faults }, [key, options]) {
   const above = o.until ? ledger.txs.get(p.signature(o.until))?.seq ?? 0 : 0;
   const found = [];
   for (const record of ledger.history(p.address(key))) {
-    if (record.seq <= above || found.length === limit) break;
+    if (record.seq <= above || found.length === limit || faults.forgets(ledger, record.height)) break;
     if (record.seq >= below || record.height > top || faults.hides(record.signature)) continue;
     const { signature, slot, err, memo, blockTime } = record;
     found.push({ signature, slot, err, memo, blockTime, confirmationStatus: ledger.level(record.height) });
   }
   return found;
+}
+
+// getFirstAvailableBlock is the lowest slot from which on nothing is forgotten.
+export function getFirstAvailableBlock({ chain, faults }) {
+  const { ledger } = chain;
+  const { keepBlocks } = faults.settings;
+  const kept = ledger.firstKept();
+  const oldest = ledger.height - keepBlocks + 1;
+  if (keepBlocks === 0 || oldest <= ledger.first) return kept;
+  return Math.max(kept, ledger.blocks.get(oldest)?.slot ?? kept);
 }
 
 // block finds a slot's block that is at least at the commitment.
