@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/mr-tron/base58"
@@ -21,6 +23,9 @@ type Trail interface {
 	Marked(ctx context.Context, hot, mint string, m settle.Marker) ([]payment.Payment, error)
 	// Spent are the transactions of a token account from a slot on, oldest first.
 	Spent(ctx context.Context, account string, from uint64) ([]payment.Payment, error)
+	// Committed looks for the final commit memos of epochs by the hot key, each before a
+	// slot, and returns their signatures; epochs without one are not in it.
+	Committed(ctx context.Context, hot string, before map[poc.Epoch]uint64) (map[poc.Epoch]string, error)
 	// Account is the token account that a wallet is paid into.
 	Account(ctx context.Context, w poc.Wallet, mint string) (string, error)
 }
@@ -31,6 +36,8 @@ type Paid struct {
 	Wallets int           `json:"wallets"`
 	Sum     ledger.Amount `json:"sum"`
 	Left    ledger.Amount `json:"left"` // of the list: held, or still to be paid
+	// Others are the other epochs that the treasury has paid for meanwhile.
+	Others []Other `json:"other_epochs,omitempty"`
 }
 
 // maxBatches bounds the markers that are looked for: more than a list of a
@@ -59,12 +66,18 @@ func Payments(ctx context.Context, t Trail, s Search) (Paid, []Comparison, error
 	if err != nil {
 		return Paid{}, nil, fmt.Errorf("audit: transactions of the treasury: %w", err)
 	}
-	f := finder{trail: t, Search: s, bySignature: map[string]bool{}}
+	f := finder{trail: t, Search: s, bySignature: map[string]bool{}, later: map[uint32]bool{}, others: map[poc.Epoch]*Other{}}
 	if err := f.index(ctx); err != nil {
 		return Paid{}, nil, err
 	}
 	last := max(f.follow(spent), s.Batches)
 	if err := f.markers(ctx, min(last, maxBatches)); err != nil {
+		return Paid{}, nil, err
+	}
+	if err := f.laterMarkers(ctx); err != nil {
+		return Paid{}, nil, err
+	}
+	if err := f.published(ctx); err != nil {
 		return Paid{}, nil, err
 	}
 	return f.paid, f.report(), nil
@@ -117,7 +130,9 @@ type finder struct {
 	got         map[string]ledger.Amount
 	bySignature map[string]bool // transactions that were seen through a marker
 	ours        []string        // transactions of the treasury with a marker of this epoch
-	outside     []string        // what was paid and should not have been
+	later       map[uint32]bool // later batches that the treasury shows
+	others      map[poc.Epoch]*Other
+	outside     []string // what was paid and should not have been
 	paid        Paid
 }
 
@@ -149,7 +164,7 @@ func (f *finder) batchOf(p payment.Payment) (n uint32, ours, marked bool) {
 
 // follow looks at everything that the treasury did. What leaves it must
 // leave in a transaction with a marker, and be the sum of that transaction's
-// transfers. It returns one more than the highest batch that it saw.
+// transfers. It returns one more than the highest planned batch that it saw.
 func (f *finder) follow(spent []payment.Payment) (batches uint32) {
 	for i, p := range spent {
 		out, in := ledger.Amount(0), ledger.Amount(0)
@@ -171,8 +186,15 @@ func (f *finder) follow(spent []payment.Payment) (batches uint32) {
 		if i > 0 && spent[i-1].After != p.Before {
 			f.outside = append(f.outside, fmt.Sprintf("between %s and %s the treasury went from %d to %d: the endpoint hides a transaction", spent[i-1].Signature, p.Signature, spent[i-1].After, p.Before))
 		}
-		if ours {
-			f.ours, batches = append(f.ours, p.Signature), max(batches, n+1)
+		if !ours {
+			f.other(p, out)
+			continue
+		}
+		f.ours = append(f.ours, p.Signature)
+		if _, later := settle.LaterPosition(n); later {
+			f.later[n] = true
+		} else {
+			batches = max(batches, n+1)
 		}
 	}
 	return batches
@@ -182,21 +204,59 @@ func (f *finder) follow(spent []payment.Payment) (batches uint32) {
 // anything is known of.
 func (f *finder) markers(ctx context.Context, known uint32) error {
 	for n, empty := uint32(0), 0; n < known || empty < beyond; n++ {
-		touched, err := f.trail.Marked(ctx, f.Hot, f.Mint, settle.Marker{Epoch: f.Epoch, Batch: n})
+		touched, err := f.marker(ctx, n)
 		if err != nil {
-			return fmt.Errorf("audit: marker of batch %d: %w", n, err)
+			return err
 		}
-		if len(touched) == 0 && n >= known {
+		if touched == 0 && n >= known {
 			empty++
-		}
-		for _, p := range touched {
-			if batch, ours, _ := f.batchOf(p); ours && batch == n && p.Failed == "" && !f.bySignature[p.Signature] {
-				f.bySignature[p.Signature] = true
-				f.take(p)
-			}
 		}
 	}
 	return nil
+}
+
+// maxLater bounds the later batches that are looked for without a sign of them in the
+// treasury's history.
+const maxLater = 10_000
+
+// laterMarkers follows the markers of later batches: those that the treasury shows,
+// and those of recipients whom no planned batch has paid.
+func (f *finder) laterMarkers(ctx context.Context) error {
+	account := make([]string, len(f.List))
+	position := make(map[poc.Wallet]int, len(f.List))
+	for i, p := range f.List {
+		position[p.Wallet] = i
+	}
+	for a, p := range f.due {
+		account[position[p.Wallet]] = a
+	}
+	for i, n := 0, 0; i < len(account) && n < maxLater; i++ {
+		if f.got[account[i]] == 0 {
+			f.later[settle.LaterBatch(i)] = true
+			n++
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(f.later)) {
+		if _, err := f.marker(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// marker takes what was paid under one marker. It says how many transactions touched it.
+func (f *finder) marker(ctx context.Context, n uint32) (touched int, err error) {
+	found, err := f.trail.Marked(ctx, f.Hot, f.Mint, settle.Marker{Epoch: f.Epoch, Batch: n})
+	if err != nil {
+		return 0, fmt.Errorf("audit: marker of batch %d: %w", n, err)
+	}
+	for _, p := range found {
+		if batch, ours, _ := f.batchOf(p); ours && batch == n && p.Failed == "" && !f.bySignature[p.Signature] {
+			f.bySignature[p.Signature] = true
+			f.take(p)
+		}
+	}
+	return len(found), nil
 }
 
 // take books a payout transaction against the list.
@@ -239,6 +299,7 @@ func (f *finder) report() []Comparison {
 	out := []Comparison{
 		compared("payments that are wrong or outside the list", "0", fmt.Sprint(len(f.outside)), note),
 		compared("payouts in the treasury's own history", fmt.Sprint(len(f.bySignature)), fmt.Sprint(len(f.ours)), "the treasury's history and the markers show different payouts"),
+		f.reportOthers(),
 	}
 	if f.Closed == "" {
 		return out

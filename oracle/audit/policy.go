@@ -4,8 +4,13 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mr-tron/base58"
+
 	"heliograph/oracle/epoch"
+	"heliograph/oracle/ledger"
 	"heliograph/oracle/policy"
+	"heliograph/oracle/reward"
+	"heliograph/poc"
 )
 
 // policy compares the terms with the documents that they come from.
@@ -31,11 +36,24 @@ func (a *audit) policy() {
 		return
 	}
 	a.compare("policy of the epoch", d.ID().String(), t.PolicyHash.String(), "the epoch was opened under another document")
-	show := func(p any) string { return fmt.Sprintf("%+v", p) }
-	a.compare("terms of the policy", show([]any{d.Reward(a.b.Epoch), d.Threshold, d.Operator}), show([]any{t.Policy, t.Threshold, t.Operator}), "the epoch's shares are not the document's")
+	a.compare("terms of the policy", terms(d.Reward(a.b.Epoch), d.Threshold, d.Operator), terms(t.Policy, t.Threshold, t.Operator), "the epoch's shares are not the document's")
 	if a.b.Claim.Policy != t.PolicyHash {
 		a.compare("policy that is claimed", t.PolicyHash.String(), a.b.Claim.Policy.String(), "the record names another document")
 	}
+}
+
+// terms are the shares of an epoch in words: all of them, since they are compared.
+func terms(p reward.Policy, threshold ledger.Amount, operator poc.Wallet) string {
+	who := "nobody"
+	if operator != (poc.Wallet{}) {
+		who = base58.Encode(operator[:])
+	}
+	text := fmt.Sprintf("emission %d; per mille: beacons %d, witnesses %d, data %d, operations %d to %s, unused data to beacons %d; price of a credit %d; paid from %d on",
+		p.Emission, p.Beacon, p.Witness, p.Data, p.Operations, who, p.DataRest, p.CreditPrice, threshold)
+	if p.CapRatio > 0 || p.CapFloor > 0 {
+		text += fmt.Sprintf("; emission at most %d and %d per mille of the burned credits", p.CapFloor, p.CapRatio)
+	}
+	return text
 }
 
 // previous recomputes what the epoch before carries over.

@@ -391,6 +391,7 @@ func (p *pass) affordable(ctx context.Context, batches []Batch) (ready []Batch, 
 	if err != nil {
 		return nil, fmt.Errorf("settle: ask for funds: %w", err)
 	}
+	have := tokens
 	for _, b := range batches {
 		sum := ledger.Amount(0)
 		for _, r := range b.Live() {
@@ -400,7 +401,11 @@ func (p *pass) affordable(ctx context.Context, batches []Batch) (ready []Batch, 
 		}
 		switch {
 		case tokens < sum:
-			p.stall(fmt.Sprintf("the treasury can spend %d, the next batch needs %d: fund it or raise the allowance", tokens, sum))
+			_, owed, _, err := p.sums(ctx, p.epoch.Epoch)
+			if err != nil {
+				return nil, err
+			}
+			p.stall(fmt.Sprintf("the treasury can spend %d, epoch %d has up to %d left to pay: fund it or raise the allowance by %d", have, p.epoch.Epoch, owed, max(owed, have)-have))
 			return ready, nil
 		case lamports < feeReserve:
 			p.stall(fmt.Sprintf("the fee payer has %d lamports left, a batch needs up to %d: send it SOL", lamports, uint64(feeReserve)))

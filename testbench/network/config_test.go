@@ -1,6 +1,7 @@
 package network
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,5 +91,20 @@ func TestConfigIsChecked(t *testing.T) {
 	cfg, err := Config{Dir: "x", Devices: NoDevices}.fill()
 	if err != nil || cfg.Devices != 0 || cfg.Hotspots != 24 {
 		t.Errorf("%+v, %v", cfg, err)
+	}
+}
+
+func TestPageAddress(t *testing.T) {
+	got, err := Config{Page: "127.0.0.1:0"}.pageAddr()
+	if err != nil || !strings.HasPrefix(got, "127.0.0.1:") || strings.HasSuffix(got, ":0") {
+		t.Errorf("port 0 becomes %q, %v", got, err)
+	}
+	l, err := net.Listen("tcp", got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if other, err := (Config{Page: got}).pageAddr(); err != nil || other == got {
+		t.Errorf("%s is in use, and %s is taken: %v", got, other, err)
 	}
 }

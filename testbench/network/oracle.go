@@ -154,11 +154,16 @@ func (o *oracle) ready(ctx context.Context, id identity.HotspotID) error {
 	}
 }
 
-// pageAddr is the wanted address of the explorer, or a free port beside it.
+// pageAddr is the wanted address of the explorer, or a free port beside it. Port 0 is
+// any free one.
 func (c Config) pageAddr() (string, error) {
 	l, err := net.Listen("tcp", c.Page)
 	if err == nil {
-		return c.Page, l.Close()
+		host, port, serr := net.SplitHostPort(c.Page)
+		if serr == nil && port == "0" {
+			_, port, serr = net.SplitHostPort(l.Addr().String())
+		}
+		return net.JoinHostPort(host, port), errors.Join(serr, l.Close())
 	}
 	ports, err := freePorts(1)
 	if err != nil {

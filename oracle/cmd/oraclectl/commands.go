@@ -72,6 +72,9 @@ func (c command) printReport(rep audit.Report) error {
 	if !rep.OnChain {
 		p("  the chain was not asked: name an RPC endpoint with --rpc\n")
 	}
+	if rep.Paid != nil && rep.Paid.AuditToo() != "" {
+		p("  %s\n", rep.Paid.AuditToo())
+	}
 	if rep.OK {
 		p("all is equal\n")
 	} else {

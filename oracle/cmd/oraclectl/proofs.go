@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -65,7 +64,7 @@ Exit codes: 0 all is equal, 1 something differs, 2 the audit could not be made.
 // openBundle reads a bundle from a file or a URL.
 func openBundle(ctx context.Context, where string) (epoch.Bundle, error) {
 	if !strings.HasPrefix(where, "http://") && !strings.HasPrefix(where, "https://") {
-		f, err := os.Open(where)
+		f, err := openFile(where, fromOracle)
 		if err != nil {
 			return epoch.Bundle{}, err
 		}
@@ -207,7 +206,7 @@ lies after the one in "announced".
 const maxDraft = 1 << 20
 
 func readJSON(path string, v any) error {
-	f, err := os.Open(path)
+	f, err := openFile(path, fromShow)
 	if err != nil {
 		return err
 	}

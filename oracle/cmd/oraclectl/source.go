@@ -134,7 +134,7 @@ func (d *disk) seedMemo(ctx context.Context, e poc.Epoch) string {
 func (c command) bundle(ctx context.Context, e poc.Epoch) (epoch.Bundle, error) {
 	switch {
 	case c.file != "":
-		f, err := os.Open(c.file)
+		f, err := openFile(c.file, fromOracle)
 		if err != nil {
 			return epoch.Bundle{}, err
 		}

@@ -27,6 +27,7 @@ type Payment struct {
 	Payer         string
 	Failed        string // why it failed, "" when it succeeded
 	Markers       []Marker
+	Memos         []string
 	Transfers     []Transfer
 	Before, After ledger.Amount // of the account whose transactions were asked for
 }

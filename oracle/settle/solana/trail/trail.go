@@ -254,6 +254,8 @@ func decode(p *payment.Payment, ix solana.CompiledInstruction, keys []solana.Pub
 				p.Markers = append(p.Markers, payment.Marker{Base: base.String(), Marker: m})
 			}
 		}
+	case solana.MemoProgramID:
+		p.Memos = append(p.Memos, string(ix.Data))
 	case solana.TokenProgramID, solana.Token2022ProgramID:
 		t, ok := transfer(ix.Data, at)
 		if ok {
