@@ -21,7 +21,8 @@ import (
 // Whom it believes: transactions go to all endpoints, and one that takes them is
 // enough. What an endpoint says has landed counts at once, and what one hides does
 // not: statuses and histories are united. Money is booked as paid only when a second
-// endpoint confirms the transaction or its marker (see [Pool.Landed]). A marker
+// endpoint confirms the transaction or its marker (see [Pool.Landed]), and a memo is final only
+// when a second one names the same slot (see [Pool.Told]). A marker
 // exists when more than half say so. The height is the lower median: with three
 // endpoints or more, one that lags and one that runs ahead change nothing; with two
 // it is the lower one, which costs time and never safety. A blockhash is taken from

@@ -15,7 +15,7 @@ import (
 func openKey(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) {
-		return nil, fmt.Errorf("%s is a symbolic link: name the file itself", path)
+		return nil, fmt.Errorf("%s is not a regular file but a symbolic link: name the file itself", path)
 	}
 	return f, err
 }
