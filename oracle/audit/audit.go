@@ -57,6 +57,8 @@ type Options struct {
 	Trail Trail
 	// Treasury and Mint of the payouts; "": what the bundle says.
 	Treasury, Mint string
+	// Program that distributors must be of; "": [payment.KnownProgram].
+	Program string
 	// PolicyKey must have signed the policy; zero: the key that the bundle names.
 	PolicyKey identity.HotspotID
 	// Previous is the bundle of the epoch before: what it carries over is then

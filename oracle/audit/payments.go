@@ -26,6 +26,8 @@ type Trail interface {
 	// Committed looks for the final commit memos of epochs by the hot key, each before a
 	// slot, and returns their signatures; epochs without one are not in it.
 	Committed(ctx context.Context, hot string, before map[poc.Epoch]uint64) (map[poc.Epoch]string, error)
+	// Claims is what wallets have claimed from a distributor, and what it still holds.
+	Claims(ctx context.Context, d payment.Distributor, wallets []poc.Wallet) (payment.Claims, error)
 	// Account is the token account that a wallet is paid into.
 	Account(ctx context.Context, w poc.Wallet, mint string) (string, error)
 }
@@ -36,6 +38,8 @@ type Paid struct {
 	Wallets int           `json:"wallets"`
 	Sum     ledger.Amount `json:"sum"`
 	Left    ledger.Amount `json:"left"` // of the list: held, or still to be paid
+	// Distributor is the account that wallets claim from; "": they are sent their payouts.
+	Distributor string `json:"distributor,omitempty"`
 	// Others are the other epochs that the treasury has paid for meanwhile.
 	Others []Other `json:"other_epochs,omitempty"`
 }
@@ -56,6 +60,7 @@ type Search struct {
 	From           uint64 // slot of the commit memo: nothing is paid before it
 	Batches        uint32 // a hint: markers that are known to exist
 	Closed         string // the close memo as it is on chain; "": it is not there
+	Program        string // that makes distributors; "": [payment.KnownProgram]
 }
 
 // Payments finds every payout of an epoch, by the markers and by the history of
@@ -74,6 +79,9 @@ func Payments(ctx context.Context, t Trail, s Search) (Paid, []Comparison, error
 	if err := f.markers(ctx, min(last, maxBatches)); err != nil {
 		return Paid{}, nil, err
 	}
+	if err := f.claims(ctx, spent); err != nil {
+		return Paid{}, nil, err
+	}
 	if err := f.laterMarkers(ctx); err != nil {
 		return Paid{}, nil, err
 	}
@@ -85,7 +93,7 @@ func Payments(ctx context.Context, t Trail, s Search) (Paid, []Comparison, error
 
 // payments looks for the payouts of the audited epoch.
 func (a *audit) payments(ctx context.Context, list []reward.Payout, hot string, from uint64) error {
-	s := Search{Epoch: a.b.Epoch, List: list, Hot: hot, From: from, Closed: a.closed, Treasury: a.o.Treasury, Mint: a.o.Mint}
+	s := Search{Epoch: a.b.Epoch, List: list, Hot: hot, From: from, Closed: a.closed, Treasury: a.o.Treasury, Mint: a.o.Mint, Program: a.o.Program}
 	id := identityOf(a.b.Payments)
 	if id["hot"] != "" {
 		a.compare("hot key of the payouts", hot, id["hot"], "the bundle names another key than the one that sent the memos")
@@ -132,7 +140,8 @@ type finder struct {
 	ours        []string        // transactions of the treasury with a marker of this epoch
 	later       map[uint32]bool // later batches that the treasury shows
 	others      map[poc.Epoch]*Other
-	outside     []string // what was paid and should not have been
+	outside     []string             // what was paid and should not have been
+	made        *payment.Distributor // that the wallets of the list claim from
 	paid        Paid
 }
 
@@ -253,15 +262,19 @@ func (f *finder) marker(ctx context.Context, n uint32) (touched int, err error) 
 	for _, p := range found {
 		if batch, ours, _ := f.batchOf(p); ours && batch == n && p.Failed == "" && !f.bySignature[p.Signature] {
 			f.bySignature[p.Signature] = true
-			f.take(p)
+			f.take(p, n)
 		}
 	}
 	return len(found), nil
 }
 
 // take books a payout transaction against the list.
-func (f *finder) take(p payment.Payment) {
+func (f *finder) take(p payment.Payment, batch uint32) {
 	f.paid.Batches++
+	if len(p.Distributors) > 0 {
+		f.distributed(p, batch)
+		return
+	}
 	for _, t := range p.Transfers {
 		due, listed := f.due[t.Destination]
 		switch {
@@ -306,5 +319,8 @@ func (f *finder) report() []Comparison {
 	}
 	want := fmt.Sprintf("p=%d h=%d", f.paid.Sum, f.paid.Left)
 	_, got, _ := strings.Cut(f.Closed, " p=")
+	if open := fmt.Sprintf("p=0 h=%d", total); f.made != nil && "p="+got == open {
+		want = open // sent when the distributor was made
+	}
 	return append(out, compared("paid and held, by the close memo", want, "p="+got, "the chain shows other payouts than the close memo says"))
 }

@@ -23,6 +23,11 @@ import (
 type cluster struct {
 	txs     []payment.Payment
 	commits map[poc.Epoch]uint64
+	claims  payment.Claims
+}
+
+func (c *cluster) Claims(context.Context, payment.Distributor, []poc.Wallet) (payment.Claims, error) {
+	return c.claims, nil
 }
 
 func (c *cluster) Committed(_ context.Context, _ string, before map[poc.Epoch]uint64) (map[poc.Epoch]string, error) {

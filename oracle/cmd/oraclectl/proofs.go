@@ -28,6 +28,7 @@ import (
 type proofs struct {
 	policyKey string
 	mint      string
+	program   string
 	previous  string
 	key       string
 }
@@ -35,6 +36,7 @@ type proofs struct {
 func (p *proofs) flags(f *flag.FlagSet) {
 	f.StringVar(&p.policyKey, "policy-key", "", "")
 	f.StringVar(&p.mint, "mint", "", "")
+	f.StringVar(&p.program, "program", "", "")
 	f.StringVar(&p.previous, "previous", "", "")
 	f.StringVar(&p.key, "key", "", "")
 }
@@ -56,6 +58,8 @@ Its format is in docs/epoch-bundle.md.
   --payer ACC       the account that must have sent the memos
   --treasury ACC    the token account that payouts must come from
   --mint ACC        the token's mint
+  --program ACC     the program of the distributor that wallets claim from; without it
+                    the one of the main network
   --json            print JSON
 
 Exit codes: 0 all is equal, 1 something differs, 2 the audit could not be made.
@@ -90,7 +94,7 @@ func openBundle(ctx context.Context, where string) (epoch.Bundle, error) {
 
 // audit checks a bundle against itself and the chain.
 func (c command) audit(ctx context.Context, where string) error {
-	o := audit.Options{Payer: c.payer, Treasury: c.treasury, Mint: c.mint}
+	o := audit.Options{Payer: c.payer, Treasury: c.treasury, Mint: c.mint, Program: c.program}
 	for _, k := range []struct {
 		name, text string
 		to         *identity.HotspotID

@@ -29,5 +29,6 @@ type Payment struct {
 	Markers       []Marker
 	Memos         []string
 	Transfers     []Transfer
+	Distributors  []Distributor // that it made
 	Before, After ledger.Amount // of the account whose transactions were asked for
 }

@@ -261,6 +261,10 @@ func decode(p *payment.Payment, ix solana.CompiledInstruction, keys []solana.Pub
 		if ok {
 			p.Transfers = append(p.Transfers, t)
 		}
+	default:
+		if d, ok := made(ix, keys); ok {
+			p.Distributors = append(p.Distributors, d)
+		}
 	}
 	return nil
 }
