@@ -20,7 +20,7 @@ type Totals struct {
 	Paid      Amount `json:"paid"`
 }
 
-// Check says whether minted = paid + owed + held + remainder.
+// Check says whether issued = paid + owed + held + remainder.
 func (t Totals) Check() error {
 	sum := Amount(0)
 	for _, a := range []Amount{t.Paid, t.Owed, t.Held, t.Remainder, t.Transit} {
@@ -142,7 +142,7 @@ func (b *Book) Running(ctx context.Context) (out Totals, err error) {
 	return out, err
 }
 
-// CheckRunning is the check at every epoch's close: minted = paid + owed + held +
+// CheckRunning is the check at every epoch's close: issued = paid + owed + held +
 // remainder by the running totals, and nothing in transit. It costs one read.
 func (b *Book) CheckRunning(ctx context.Context) error {
 	t, err := b.Running(ctx)
