@@ -1,5 +1,7 @@
 package radio
 
+import "time"
+
 // MaxPayload is the longest PHY payload that a LoRa or FSK packet can carry.
 const MaxPayload = 255
 
@@ -73,8 +75,8 @@ type TxPacket struct {
 	Board      uint8 // as in the RxPacket that this answers; 0 where there is one board only
 
 	When    When
-	Tick    Tick     // AtTick
-	GPSTime WallTime // AtGPS: the packet's start in UTC, whole seconds or not
+	Tick    Tick          // AtTick
+	GPSTime time.Duration // AtGPS: the packet's start on GPS's scale, since [GPSEpoch]
 }
 
 // TxStatus says how a transmission ended. Anything but TxOK means that nothing

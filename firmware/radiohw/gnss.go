@@ -190,10 +190,10 @@ func (k *timekeeper) sent(res radio.TxResult) radio.TxResult {
 	return res
 }
 
-// tickAt is the tick at a UTC instant, for packets that go out at one. It is false
+// tickAt is the tick at a GPS time, for packets that go out at one. It is false
 // without a reference.
-func (k *timekeeper) tickAt(w radio.WallTime) (radio.Tick, bool) {
-	if k == nil || !w.Known() {
+func (k *timekeeper) tickAt(sinceEpoch time.Duration) (radio.Tick, bool) {
+	if k == nil {
 		return 0, false
 	}
 	k.mu.Lock()
@@ -202,7 +202,13 @@ func (k *timekeeper) tickAt(w radio.WallTime) (radio.Tick, bool) {
 	if !up {
 		return 0, false
 	}
-	c, _, ok := k.ref.CountAtUTC(w.UnixNano, now)
+	var c gnss.Count
+	var ok bool
+	if _, _, known := k.ref.GPS(now, now); known {
+		c, ok = k.ref.CountAtGPS(sinceEpoch, now)
+	} else { // plain NMEA: leap seconds as published
+		c, _, ok = k.ref.CountAtUTC(radio.UTCOfGPS(sinceEpoch), now)
+	}
 	return calc.Cycles(c + calc.CyclesPerMicro/2).Tick(), ok
 }
 

@@ -1,5 +1,7 @@
 package gnss
 
+import "heliograph/radio"
+
 // leapSeconds knows GPS - UTC, and the last change of it, so that times on either
 // side of a leap second come out right.
 type leapSeconds struct {
@@ -62,7 +64,7 @@ func (l *leapSeconds) unix(ns int64, s scale, utcSteps int64) (int64, bool) {
 	if l.from != 0 && ns < l.from*e9 {
 		n = l.prev
 	}
-	return ns + (gpsEpoch-n)*e9, l.known
+	return ns + (radio.GPSEpoch-n)*e9, l.known
 }
 
 // scaled converts Unix time to nanoseconds of a scale: the inverse of unix. Of a
@@ -76,9 +78,9 @@ func (l *leapSeconds) scaled(unix int64, s scale, utcSteps int64) (int64, bool) 
 		}
 		return ns, true
 	}
-	ns := unix - (gpsEpoch-l.now)*e9
+	ns := unix - (radio.GPSEpoch-l.now)*e9
 	if l.from != 0 && ns < l.from*e9 {
-		ns = unix - (gpsEpoch-l.prev)*e9
+		ns = unix - (radio.GPSEpoch-l.prev)*e9
 	}
 	return ns, l.known
 }

@@ -42,9 +42,6 @@ const (
 	// holdPPB is how fast an error grows without pulses, given the crystal's last
 	// rate: temperature moves a TCXO by less.
 	holdPPB = 500
-
-	// gpsEpoch is 1980-01-06 in Unix seconds.
-	gpsEpoch = 315_964_800
 )
 
 // State of a [Reference].
@@ -174,7 +171,7 @@ func (r *Reference) learnLeap(t UTC, now Count) {
 	}
 	ns, scale, ok := r.at(r.pulse)
 	second := (ns + 500_000_000) / 1_000_000_000
-	if n := second + gpsEpoch - t.Unix; ok && scale == gpsScale && n >= 0 && n < 100 {
+	if n := second + radio.GPSEpoch - t.Unix; ok && scale == gpsScale && n >= 0 && n < 100 {
 		r.leap.suggest(second, n)
 	}
 }

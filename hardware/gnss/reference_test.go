@@ -45,7 +45,7 @@ func (k *sky) second(pulse, talk bool) {
 	}
 	if talk {
 		gps := k.gps + k.seconds
-		k.s.Feed(k.says(gps+gpsEpoch-k.leap, gps), func(m Message) { k.r.Message(m, k.now()) })
+		k.s.Feed(k.says(gps+radio.GPSEpoch-k.leap, gps), func(m Message) { k.r.Message(m, k.now()) })
 	}
 }
 
@@ -62,7 +62,7 @@ func (k *sky) check(t testing.TB, far time.Duration) {
 	t.Helper()
 	after := time.Duration(k.seconds)*time.Second + far
 	w := k.r.UTC(k.count(after), k.now())
-	want := (k.gps+gpsEpoch-k.leap)*1_000_000_000 + int64(after)
+	want := (k.gps+radio.GPSEpoch-k.leap)*1_000_000_000 + int64(after)
 	if !w.Known() || time.Duration(math.Abs(float64(w.UnixNano-want))) > w.Bound {
 		t.Errorf("second %d%+v: %v, want %v", k.seconds, far, w, radio.WallTime{UnixNano: want})
 	}
@@ -120,7 +120,7 @@ func TestGPSTime(t *testing.T) {
 	if d := back - when; !ok || d > 32 || d < -32 || bound < 2*time.Microsecond || bound > time.Millisecond {
 		t.Errorf("back and forth: %v, bound %v, %v", d, bound, ok)
 	}
-	if w := k.r.UTCOf(radio.Tick(c/32), k.now()); w.UnixNano/1000-(int64(when)/1000+(gpsEpoch-18)*1_000_000) > 1 {
+	if w := k.r.UTCOf(radio.Tick(c/32), k.now()); w.UnixNano/1000-(int64(when)/1000+(radio.GPSEpoch-18)*1_000_000) > 1 {
 		t.Errorf("UTC of the tick: %v", w)
 	}
 	for _, bad := range []time.Duration{when + time.Hour, when - time.Hour, math.MaxInt64, math.MinInt64} {
@@ -238,11 +238,11 @@ func TestLeapSecondInBothScales(t *testing.T) {
 	says := func(gps int64) (unix int64, clock string, leap int8) {
 		switch {
 		case gps < leapSecond:
-			unix, leap = gps+gpsEpoch-17, 17
+			unix, leap = gps+radio.GPSEpoch-17, 17
 		case gps == leapSecond:
-			return gps + gpsEpoch - 17, "235960.00,A,,,,,,,311216,,,A", 17
+			return gps + radio.GPSEpoch - 17, "235960.00,A,,,,,,,311216,,,A", 17
 		default:
-			unix, leap = gps+gpsEpoch-18, 18
+			unix, leap = gps+radio.GPSEpoch-18, 18
 		}
 		return unix, time.Unix(unix, 0).UTC().Format("150405.00,A,,,,,,,020106,,,A"), leap
 	}
@@ -340,7 +340,7 @@ func TestNeverWrong(t *testing.T) {
 			}
 			after := time.Duration(k.seconds)*time.Second + time.Duration(rapid.Int64Range(-2e9, 60e9).Draw(t, "far"))
 			w := k.r.UTC(k.count(after), k.now())
-			want := (k.gps+gpsEpoch-k.leap)*1_000_000_000 + int64(after)
+			want := (k.gps+radio.GPSEpoch-k.leap)*1_000_000_000 + int64(after)
 			if d := time.Duration(w.UnixNano - want); w.Known() && (d > w.Bound || d < -w.Bound) {
 				t.Fatalf("second %d: %v is off by %v", k.seconds, w, d)
 			}

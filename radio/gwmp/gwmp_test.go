@@ -526,7 +526,7 @@ func TestTxPKOf(t *testing.T) {
 			t.Errorf("power %s becomes %s, want %s", p, got, floor)
 		}
 	}
-	gps := radio.TxPacket{When: radio.AtGPS, GPSTime: radio.WallTime{UnixNano: 1612379026500000000}}
+	gps := radio.TxPacket{When: radio.AtGPS, GPSTime: 1296414244500 * time.Millisecond}
 	if got := TxPKOf(gps); got.GPS != 1296414244500 {
 		t.Errorf("GPS time %d", got.GPS)
 	}

@@ -19,24 +19,23 @@ const (
 )
 
 const (
-	gpsEpochUnixMillis = 315_964_800_000 // 1980-01-06T00:00:00Z
-	leapMillis         = 18_000          // GPS - UTC since 2017-01-01 (IERS Bulletin C 52)
-
-	// Times before the last leap second would need a table, and come from
-	// clocks that are not set anyway.
-	minGPSMillis = 1_483_228_800_000 - gpsEpochUnixMillis + leapMillis
+	// Times before 2017 come from clocks that are not set.
+	minGPSMillis = (1_483_228_800 - radio.GPSEpoch + 18) * 1000
 	maxGPSMillis = 1 << 42 // the year 2119
 )
 
 // unixNano converts GPS milliseconds to UTC.
 func unixNano(gpsMillis int64) int64 {
-	return (gpsMillis + gpsEpochUnixMillis - leapMillis) * int64(time.Millisecond)
+	return radio.UTCOfGPS(time.Duration(gpsMillis) * time.Millisecond)
 }
 
 // gpsMillis converts UTC to GPS milliseconds, rounding down; 0 when the instant
 // is outside the range that tmms is used in.
 func gpsMillis(unixNano int64) int64 {
-	ms := time.Unix(0, unixNano).UnixMilli() - gpsEpochUnixMillis + leapMillis
+	if unixNano < 0 {
+		return 0
+	}
+	ms := radio.GPSOfUTC(unixNano).Milliseconds()
 	if ms < minGPSMillis || ms > maxGPSMillis {
 		return 0
 	}

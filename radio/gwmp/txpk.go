@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"heliograph/radio"
 )
@@ -53,7 +54,7 @@ func (p TxPK) Packet(near radio.Tick) radio.TxPacket {
 	case radio.AtTick:
 		t.Tick = radio.Widen(p.Tmst, near)
 	case radio.AtGPS:
-		t.GPSTime = radio.WallTime{UnixNano: unixNano(p.GPS), Bound: BoundGPS}
+		t.GPSTime = time.Duration(p.GPS) * time.Millisecond
 	}
 	return t
 }
@@ -86,7 +87,7 @@ func TxPKOf(p radio.TxPacket) TxPK {
 	case radio.AtTick:
 		t.Tmst = p.Tick.Low32()
 	case radio.AtGPS:
-		t.GPS = gpsMillis(p.GPSTime.UnixNano)
+		t.GPS = p.GPSTime.Milliseconds()
 	}
 	return t
 }

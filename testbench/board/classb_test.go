@@ -82,7 +82,7 @@ func checkBeacon(t *testing.T, s chip.Transmission) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := time.Unix(int64(got.GPSSeconds)+gpsEpoch-leapSeconds, 0)
+	at := time.Unix(int64(got.GPSSeconds)+radio.GPSEpoch-leapSeconds, 0)
 	// The tick is rounded to a microsecond.
 	bound := time.Microsecond
 	for range got.Precision {

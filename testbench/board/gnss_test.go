@@ -25,10 +25,7 @@ import (
 // Everything here runs in virtual time, so that minutes without pulses pass at once
 // and no instant depends on the machine.
 
-const (
-	leapSeconds = 18
-	gpsEpoch    = 315_964_800 // Unix time of GPS's
-)
+const leapSeconds = 18
 
 // receiver is a simulated GNSS receiver on a serial line: a while after each pulse
 // it says what says returns for the second that the pulse began.
@@ -114,10 +111,13 @@ func nmea(second int64) []byte {
 }
 
 // ublox adds GPS time.
-func ublox(second int64) []byte {
-	gps := second - gpsEpoch + leapSeconds
+func ublox(second int64) []byte { return ubloxAt(second, leapSeconds) }
+
+// ubloxAt does so in a time of leap leap seconds.
+func ubloxAt(second int64, leap int8) []byte {
+	gps := second - radio.GPSEpoch + int64(leap)
 	body, _ := gnss.TimeGPS{ // never fails
-		TowMS: uint32(gps%604_800) * 1000, Week: int16(gps / 604_800), Leap: leapSeconds,
+		TowMS: uint32(gps%604_800) * 1000, Week: int16(gps / 604_800), Leap: leap,
 		TowValid: true, WeekValid: true, LeapValid: true, Accuracy: 25,
 	}.AppendBinary(nil)
 	return gnss.AppendUBX(nmea(second), 0x01, 0x20, body)
@@ -167,13 +167,19 @@ func (b timed) wantState(when, want string) {
 	}
 }
 
-// sendAt sends a packet at a UTC instant and says how it ended; one that was on air
+// sendAt sends a packet at an instant and says how it ended; one that was on air
 // must have started there.
 func (b timed) sendAt(at time.Time, bound time.Duration) radio.TxStatus {
 	b.t.Helper()
+	return b.sendAtGPS(radio.GPSOfUTC(at.UnixNano()), at, bound)
+}
+
+// sendAtGPS does so by the GPS time that the instant has.
+func (b timed) sendAtGPS(gps time.Duration, at time.Time, bound time.Duration) radio.TxStatus {
+	b.t.Helper()
 	res, err := b.Radio.Send(b.t.Context(), radio.TxPacket{
 		Payload: []byte{0x60, 1, 2, 3, 4, 0, 7, 0, 9, 9, 9, 9}, Frequency: 869_525_000, DataRate: radio.LoRaRate(9, 125*radio.KHz),
-		Coding: 1, Power: radio.DBm(14), InvertIQ: true, NoCRC: true, When: radio.AtGPS, GPSTime: radio.WallTime{UnixNano: at.UnixNano()},
+		Coding: 1, Power: radio.DBm(14), InvertIQ: true, NoCRC: true, When: radio.AtGPS, GPSTime: gps,
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -227,6 +233,20 @@ func TestSendAtGPSTime(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSendAtGPSTimeAfterNextLeapSecond has a receiver that knows of one more leap
+// second than this program: packets for a GPS time start there all the same.
+func TestSendAtGPSTimeAfterNextLeapSecond(t *testing.T) {
+	says := func(second int64) []byte { return ubloxAt(second, leapSeconds+1) }
+	withReceiver(t, Config{}, says, func(t *testing.T, b timed) {
+		time.Sleep(6 * time.Second)
+		at := time.Now().Add(2 * time.Second).Truncate(time.Microsecond)
+		gps := time.Duration(at.UnixNano()) + (leapSeconds+1-radio.GPSEpoch)*time.Second
+		if got := b.sendAtGPS(gps, at, 3*time.Microsecond); got != radio.TxOK {
+			t.Errorf("ended %v", got)
+		}
+	})
 }
 
 // TestReceivedPacketsCarryGNSSTime compares their time with the truth, before and
