@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gagliardetto/solana-go"
@@ -68,6 +69,7 @@ func (b *Bench) cost(ctx context.Context, n int) (c Cost, err error) {
 	for _, w := range b.wallets[:n] {
 		l.Payouts = append(l.Payouts, reward.Payout{Wallet: w, Amount: ledger.Amount(1)})
 	}
+	slices.SortFunc(l.Payouts, byWallet)
 	p, err := b.calm(ctx, mem.NewKV(), 256, settle.MinReclaimAfter)
 	if err != nil {
 		return c, err
