@@ -33,6 +33,7 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"treasury empty", func(b *bench) { b.chain.tokens = 0 }, func(b *bench) { b.chain.tokens = 1 << 30 }, "fund it or raise the allowance", nobody},
 		{"allowance too small", func(b *bench) { b.chain.tokens = 350 }, func(b *bench) { b.chain.tokens = 1 << 30 }, "raise the allowance", nobody},
+		{"treasury frozen", func(b *bench) { b.chain.treasuryFrozen = true }, func(b *bench) { b.chain.treasuryFrozen = false }, "the treasury is frozen: thaw it", nobody},
 		{"fee payer empty", func(b *bench) { b.chain.sol = 10 }, func(b *bench) { b.chain.sol = 1 << 40 }, "send it SOL", nobody},
 		{"recipient frozen", func(b *bench) { b.chain.frozen[poc.Wallet{3}] = true }, func(b *bench) { clear(b.chain.frozen) }, "", 1},
 		{"recipient frozen between check and payout", func(b *bench) { b.chain.quietly[poc.Wallet{3}] = true }, func(b *bench) { clear(b.chain.quietly) }, "", either},

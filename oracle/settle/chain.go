@@ -70,10 +70,11 @@ type Chain interface {
 	// Marks reads the markers' accounts, in the order of the markers.
 	Marks(ctx context.Context, ms []Marker) ([]Mark, error)
 	// History lists the final, successful transactions that touched a marker, also
-	// after the marker was closed. Strangers can add to it. With an error come those
+	// after the marker was closed. Strangers can add to it; what is from before a slot
+	// may be missing when they are too many: then nobody paid under the marker. With an error come those
 	// that are known all the same: somebody who may know more was not heard, so that
 	// the list does not show that a batch was never paid.
-	History(ctx context.Context, m Marker) ([]string, error)
+	History(ctx context.Context, m Marker, from uint64) ([]string, error)
 	// FirstBlock is the lowest slot from which on history is kept; of several
 	// endpoints, by the one that keeps most. What was final before is not in History.
 	FirstBlock(ctx context.Context) (uint64, error)
@@ -91,7 +92,8 @@ type Chain interface {
 	Units(ctx context.Context, m Marker, to []reward.Payout) (uint32, error)
 	// Payable says for each wallet why it cannot be paid now, "" if it can.
 	Payable(ctx context.Context, wallets []poc.Wallet) ([]string, error)
-	// Funds are the tokens that may be spent and the payer's lamports.
+	// Funds are the tokens that may be spent and the payer's lamports. A [*TreasuryTrouble]
+	// says why there are none though the treasury may hold some.
 	Funds(ctx context.Context) (tokens ledger.Amount, lamports uint64, err error)
 }
 
@@ -137,6 +139,11 @@ type Rejected struct {
 }
 
 func (r *Rejected) Error() string { return fmt.Sprintf("settle: rejected: %s", r.Detail) }
+
+// TreasuryTrouble is why nothing can be spent, whatever the treasury holds.
+type TreasuryTrouble struct{ Why string } // cause and remedy
+
+func (t *TreasuryTrouble) Error() string { return "settle: " + t.Why }
 
 // RejectCause sorts refusals by what is to be done.
 type RejectCause uint8

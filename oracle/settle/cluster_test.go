@@ -32,6 +32,8 @@ type cluster struct {
 	tokens  ledger.Amount
 	sol     uint64
 
+	treasuryFrozen bool
+
 	firstBlock uint64 // slot from which on history is kept
 
 	pending []wireTx
@@ -276,7 +278,7 @@ func (c *cluster) Marks(_ context.Context, ms []Marker) ([]Mark, error) {
 	return out, nil
 }
 
-func (c *cluster) History(_ context.Context, m Marker) ([]string, error) {
+func (c *cluster) History(_ context.Context, m Marker, _ uint64) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.flaky(8) {
@@ -299,7 +301,7 @@ func (c *cluster) Memos(_ context.Context, from uint64, texts ...string) ([]Sent
 	for sig, l := range c.landed {
 		i := slices.Index(texts, l.memo)
 		if i >= 0 && l.height >= max(from, c.firstBlock) && c.height >= l.height+finalDepth && (out[i].Signature == "" || l.height < out[i].Slot) {
-			out[i] = Sent{sig, l.height}
+			out[i] = Sent{Signature: sig, Slot: l.height}
 		}
 	}
 	return out, nil
@@ -368,7 +370,12 @@ func (c *cluster) Payable(_ context.Context, wallets []poc.Wallet) ([]string, er
 	return out, nil
 }
 
-func (c *cluster) Funds(context.Context) (ledger.Amount, uint64, error) { return c.tokens, c.sol, nil }
+func (c *cluster) Funds(context.Context) (ledger.Amount, uint64, error) {
+	if c.treasuryFrozen {
+		return 0, c.sol, &TreasuryTrouble{"the treasury is frozen: thaw it"}
+	}
+	return c.tokens, c.sol, nil
+}
 
 // signer makes transactions of the model.
 type signer struct {

@@ -64,6 +64,11 @@ func (c *claims) signFund(ctx context.Context, e *Epoch) error {
 		return nil // without a blockhash the next look takes one
 	}
 	tokens, lamports, err := c.chain.Funds(ctx)
+	var trouble *TreasuryTrouble
+	if errors.As(err, &trouble) {
+		c.stall(trouble.Why)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("settle: ask for the treasury: %w", err)
 	}

@@ -169,11 +169,16 @@ func (p *pass) askMarkers(ctx context.Context, batches []Batch, facts []Facts, w
 	if err := p.reach(ctx, p.epoch.Epoch); err != nil {
 		return err
 	}
+	// Not the commit memo: one of another list has another text, and may be older.
+	from := uint64(0)
+	if seed, err := p.Commitment(ctx, p.epoch.Epoch); err == nil && seed.Final {
+		from = seed.Slot
+	}
 	err = p.parallel(len(which), func(n int) error {
 		b, f := batches[which[n]], &facts[which[n]]
 		var err error
 		f.Marked = marks[n].Exists
-		f.Signatures, err = p.chain.History(ctx, markers[n])
+		f.Signatures, err = p.chain.History(ctx, markers[n], from)
 		if err == nil {
 			f.Foreign, err = p.foreign(ctx, b, f.Signatures)
 		} else if sig, ferr := p.foreign(ctx, b, f.Signatures); ferr == nil {
@@ -388,6 +393,11 @@ const feeReserve = 3_000_000
 // affordable returns the batches that the treasury and the fee payer can pay now.
 func (p *pass) affordable(ctx context.Context, batches []Batch) (ready []Batch, err error) {
 	tokens, lamports, err := p.chain.Funds(ctx)
+	var trouble *TreasuryTrouble
+	if errors.As(err, &trouble) {
+		p.stall(trouble.Why)
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("settle: ask for funds: %w", err)
 	}

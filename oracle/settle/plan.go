@@ -150,7 +150,7 @@ func (s *Settler) Commitment(ctx context.Context, e poc.Epoch) (st CommitState, 
 		if err == nil && !found {
 			err = fmt.Errorf("%w: no commitment for epoch %d", ErrUnknown, e)
 		}
-		st = CommitState{Final: c.Memo.Final, Slot: c.Memo.Slot, Signature: c.Memo.Signature}
+		st = CommitState{Final: c.done(), Slot: c.Memo.Slot, Signature: c.Memo.Signature}
 		return err
 	})
 	return st, err

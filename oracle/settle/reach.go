@@ -33,7 +33,7 @@ func (s *Settler) reach(ctx context.Context, e poc.Epoch) error {
 		var bad error
 		err := tx.Scan([]byte("s/c/"), nil, func(k, v []byte) bool {
 			var c commitment
-			if bad = unmarshal(k, v, &c); bad == nil && c.Memo.Final {
+			if bad = unmarshal(k, v, &c); bad == nil && c.done() {
 				oldest = c.Memo.Signature
 			}
 			return bad == nil && oldest == ""

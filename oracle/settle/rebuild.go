@@ -38,7 +38,7 @@ func (s *Settler) Rebuild(ctx context.Context, l List, root [32]byte) error {
 // paidBy says which payouts the transaction made that created a marker; nil if
 // nobody did.
 func (s *Settler) paidBy(ctx context.Context, m Marker, list []reward.Payout) ([]int, error) {
-	signatures, err := s.chain.History(ctx, m)
+	signatures, err := s.chain.History(ctx, m, 0)
 	if err != nil {
 		return nil, fmt.Errorf("settle: ask who touched the marker of batch %d/%d: %w", m.Epoch, m.Batch, err)
 	}

@@ -147,7 +147,12 @@ type commitment struct {
 	Epoch poc.Epoch `json:"epoch"`
 	Hash  [32]byte  `json:"hash"`
 	Memo  Memo      `json:"memo"`
+	// Unchecked: whether another oracle has sent the memo before is not known.
+	Unchecked bool `json:"unchecked,omitempty"`
 }
+
+// done says whether the memo is final, and the oldest.
+func (c commitment) done() bool { return c.Memo.Final && !c.Unchecked }
 
 func put(tx store.Tx, key []byte, v any) error {
 	text, err := json.Marshal(v)

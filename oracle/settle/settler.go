@@ -65,6 +65,8 @@ type Settler struct {
 	lookedAt map[Marker]bool
 	// lookedBack are epochs whose commit memo was looked for on chain.
 	lookedBack map[poc.Epoch]bool
+	// seedsLooked are epochs whose seed memo was looked for on chain.
+	seedsLooked map[poc.Epoch]bool
 
 	mu        sync.Mutex
 	lastErr   string
@@ -95,7 +97,7 @@ func New(cfg Config) *Settler {
 		cfg.HeldEvery = 150
 	}
 	return &Settler{cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1),
-		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{}, lookedAt: map[Marker]bool{}, strangers: map[string]bool{}, refusals: newRefusals(), looks: map[recipient]int{}, refused: map[Marker]bool{}}
+		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{}, seedsLooked: map[poc.Epoch]bool{}, lookedAt: map[Marker]bool{}, strangers: map[string]bool{}, refusals: newRefusals(), looks: map[recipient]int{}, refused: map[Marker]bool{}}
 }
 
 // maxStrangers bounds the memory of transactions that concern no payout.
@@ -278,7 +280,7 @@ func (s *Settler) unfinished(ctx context.Context) (w work, err error) {
 	err = s.kv.View(ctx, func(tx store.Tx) error {
 		w = work{}
 		if err := scan(tx, "s/c/", func(c commitment) {
-			if !c.Memo.Final {
+			if !c.done() {
 				w.commits = append(w.commits, c)
 			}
 		}); err != nil {
@@ -298,10 +300,6 @@ func (s *Settler) unfinished(ctx context.Context) (w work, err error) {
 	return w, err
 }
 
-func (s *Settler) stepCommitment(ctx context.Context, c commitment, height uint64) error {
-	return s.stepMemo(ctx, &c.Memo, height, func() error { return s.save(ctx, commitKey(c.Epoch), c) })
-}
-
 func (s *Settler) save(ctx context.Context, key []byte, v any) error {
 	return s.kv.Update(ctx, func(tx store.Tx) error { return put(tx, key, v) })
 }
@@ -318,6 +316,9 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 			return err
 		}
 		if err := s.stepEpochMemo(ctx, &e, &e.Commit, height); err != nil || !e.Commit.Final {
+			return err
+		}
+		if sure, err := s.firstCommit(ctx, &e); err != nil || !sure {
 			return err
 		}
 		e.State = Committed

@@ -244,9 +244,7 @@ func TestForgottenAfterCommit(t *testing.T) {
 			t.Fatalf("the epoch stays %s", rec.State)
 		}
 	}
-	other := &bench{t: t, kv: mem.NewKV(), chain: b.chain}
-	other.book = ledger.NewBook(other.kv)
-	other.s = New(Config{KV: other.kv, Chain: b.chain, Signer: signer{id: "hot", n: &b.n}, HeldEvery: 10, ReclaimAfter: 300, Log: slog.New(slog.DiscardHandler)})
+	other := b.twin()
 	other.freeze(1, list)
 	other.play(600) // what the backup does not know
 	if len(b.chain.closed) != 3 {
@@ -283,4 +281,12 @@ func TestDoubtOfOneEndpoint(t *testing.T) {
 			t.Errorf("%s: signed again: %v", tt.name, again)
 		}
 	}
+}
+
+// twin is another oracle with the same key on the same cluster, and a store of its own.
+func (b *bench) twin() *bench {
+	o := &bench{t: b.t, kv: mem.NewKV(), chain: b.chain}
+	o.book = ledger.NewBook(o.kv)
+	o.s = New(Config{KV: o.kv, Chain: b.chain, Signer: signer{id: "hot", n: &b.n}, HeldEvery: 10, ReclaimAfter: 300, Log: slog.New(slog.DiscardHandler)})
+	return o
 }

@@ -98,7 +98,7 @@ func TestFinalNeedsTwo(t *testing.T) {
 	seeing, blind := b.vm.Node("seeing").URL(), b.vm.Node("blind").URL()
 	p, _ := pool(t, b, seeing, blind)
 	m := settle.Marker{Epoch: 3}
-	sigs, err := p.History(ctx, m)
+	sigs, err := p.History(ctx, m, 0)
 	if err != nil || len(sigs) != 1 {
 		t.Fatalf("history %v, %v", sigs, err)
 	}

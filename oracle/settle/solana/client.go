@@ -319,13 +319,31 @@ func (c *Client) Funds(ctx context.Context) (ledger.Amount, uint64, error) {
 		return 0, 0, err
 	}
 	var tokens, lamports uint64
-	if t, err := c.held(accounts[0]); err == nil && t.Mint == c.cfg.Mint {
-		tokens = t.spendable(c.hot)
-	}
 	if accounts[1] != nil {
 		lamports = accounts[1].Lamports
 	}
+	t, err := c.held(accounts[0])
+	if why := c.treasuryTrouble(accounts[0], t, err); why != "" {
+		return 0, lamports, &settle.TreasuryTrouble{Why: why}
+	}
+	tokens = t.spendable(c.hot)
 	return min(ledger.Amount(tokens), ledger.MaxAmount), lamports, nil
+}
+
+// treasuryTrouble says why nothing can be paid from the treasury that was read as t,
+// with err; "" when it depends on balance and allowance alone.
+func (c *Client) treasuryTrouble(acc *rpc.Account, t TokenAccount, err error) string {
+	switch {
+	case acc == nil:
+		return fmt.Sprintf("the treasury %s does not exist: create the token account and fund it, or correct solana.treasury", c.cfg.Treasury)
+	case err != nil:
+		return fmt.Sprintf("the treasury %s cannot be used (%v): correct solana.treasury", c.cfg.Treasury, err)
+	case t.Mint != c.cfg.Mint:
+		return fmt.Sprintf("the treasury %s holds the mint %s, solana.mint is %s: make both alike", c.cfg.Treasury, t.Mint, c.cfg.Mint)
+	case t.Frozen:
+		return fmt.Sprintf("the treasury %s is frozen: the mint's freeze authority must thaw it", c.cfg.Treasury)
+	}
+	return ""
 }
 
 // TokenBalance is what a wallet's associated account holds, 0 if there is none.

@@ -121,7 +121,7 @@ func TestDeadEndpointIsLeftOutAndTakenBack(t *testing.T) {
 	a, b, c := newNode(t), newNode(t), newNode(t)
 	p := testPool(clock, a, b, c)
 	m := settle.Marker{Epoch: 7}
-	if _, err := p.History(ctx, m); err != nil || p.Quorate() != nil {
+	if _, err := p.History(ctx, m, 0); err != nil || p.Quorate() != nil {
 		t.Fatalf("all three work: %v, %v", err, p.Quorate())
 	}
 	c.set(func() { c.down = true })
@@ -143,28 +143,40 @@ func TestDeadEndpointIsLeftOutAndTakenBack(t *testing.T) {
 		t.Errorf("two of three: %v", err)
 	}
 	// Both others may have forgotten what was before.
-	if _, err := p.History(ctx, m); !errors.Is(err, settle.ErrNoQuorum) || !strings.Contains(err.Error(), "history") {
+	if _, err := p.History(ctx, m, 0); !errors.Is(err, settle.ErrNoQuorum) || !strings.Contains(err.Error(), "history") {
 		t.Errorf("nobody was seen to keep history: %v", err)
 	}
 	sig := a.shows(t)
 	if err := p.Reach(ctx, 7, sig); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.History(ctx, m); !errors.Is(err, settle.ErrNoQuorum) {
+	if _, err := p.History(ctx, m, 0); !errors.Is(err, settle.ErrNoQuorum) {
 		t.Errorf("one of three keeps history: %v", err)
 	}
 	b.set(func() { b.answers["getTransaction"] = a.answers["getTransaction"] })
 	if err := p.Reach(ctx, 7, sig); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.History(ctx, m); err != nil {
+	if _, err := p.History(ctx, m, 0); err != nil {
 		t.Errorf("two of three keep history: %v", err)
 	}
-	if _, err := p.History(ctx, settle.Marker{Epoch: 8}); !errors.Is(err, settle.ErrNoQuorum) {
+	if _, err := p.History(ctx, settle.Marker{Epoch: 8}, 0); !errors.Is(err, settle.ErrNoQuorum) {
 		t.Errorf("another epoch: %v", err)
 	}
+	shown := a.answers["getTransaction"]
+	b.set(func() { b.answers["getTransaction"] = "null" }) // it prunes its history
+	if err := p.Reach(ctx, 7, sig); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.History(ctx, m, 0); !errors.Is(err, settle.ErrNoQuorum) {
+		t.Errorf("one of two has forgotten its history since: %v", err)
+	}
+	b.set(func() { b.answers["getTransaction"] = shown })
+	if err := p.Reach(ctx, 7, sig); err != nil {
+		t.Fatal(err)
+	}
 	b.set(func() { b.down = true })
-	if _, err := p.History(ctx, m); !errors.Is(err, settle.ErrNoQuorum) || !strings.Contains(err.Error(), "1 of 3") {
+	if _, err := p.History(ctx, m, 0); !errors.Is(err, settle.ErrNoQuorum) || !strings.Contains(err.Error(), "1 of 3") {
 		t.Errorf("one of three answers: %v", err)
 	}
 	b.set(func() { b.down = false })
@@ -178,7 +190,7 @@ func TestDeadEndpointIsLeftOutAndTakenBack(t *testing.T) {
 	if got := fmt.Sprint(standings(p)); got != "[ok ok ok]" {
 		t.Errorf("after it came back: %s", got)
 	}
-	if _, err := p.History(ctx, settle.Marker{Epoch: 8}); err != nil {
+	if _, err := p.History(ctx, settle.Marker{Epoch: 8}, 0); err != nil {
 		t.Errorf("all three work again: %v", err)
 	}
 }
@@ -198,7 +210,7 @@ func TestTwoEndpointsNeedBoth(t *testing.T) {
 	if err := p.Reach(ctx, 7, sig); err != nil {
 		t.Fatal(err)
 	}
-	_, err := p.History(ctx, settle.Marker{Epoch: 7})
+	_, err := p.History(ctx, settle.Marker{Epoch: 7}, 0)
 	if !errors.Is(err, settle.ErrNoQuorum) || !strings.Contains(err.Error(), "three endpoints") {
 		t.Errorf("%v", err)
 	}

@@ -9,16 +9,12 @@ import (
 	"heliograph/poc"
 )
 
-// reachHolds is for how many blocks it is believed that an endpoint keeps history
-// from before an epoch's payouts, once it was seen.
-const reachHolds = 10_000
-
 // History implements settle.Chain: what any endpoint knows. That nobody touched a
 // marker is believed when all endpoints say so. When some do not answer it is believed
 // of more than half, if two of these (one, where one is configured) were seen to keep
 // history from before the epoch's first payout (see [Pool.Reach]): one that has
 // forgotten its history must not make a batch, whose marker is closed, look unpaid.
-func (p *Pool) History(ctx context.Context, m settle.Marker) ([]string, error) {
+func (p *Pool) History(ctx context.Context, m settle.Marker, from uint64) ([]string, error) {
 	es, err := p.everybody(ctx)
 	if err != nil {
 		return nil, err
@@ -26,7 +22,7 @@ func (p *Pool) History(ctx context.Context, m settle.Marker) ([]string, error) {
 	all, errs := askAll(ctx, p, es, func(ctx context.Context, e *endpoint) ([]string, error) {
 		ctx, cancel := p.within(ctx, e)
 		defer cancel()
-		return e.Client.History(ctx, m)
+		return e.Client.History(ctx, m, from)
 	})
 	var out []string
 	for _, sigs := range all {
@@ -57,7 +53,7 @@ func (p *Pool) heard(answered []*endpoint, n poc.Epoch) error {
 		all++
 		if !slices.Contains(answered, e) {
 			missing = e.name
-		} else if at, ok := e.reach[n]; ok && e.height <= at+reachHolds {
+		} else if e.reach[n] {
 			reaching++
 		}
 	}
@@ -75,35 +71,43 @@ func (p *Pool) heard(answered []*endpoint, n poc.Epoch) error {
 }
 
 // Reach implements settle.Reacher: it finds out which endpoints show a final
-// transaction from before an epoch's first payout. While all endpoints work nobody is
-// asked: it does not matter then.
+// transaction from before an epoch's first payout. They are asked each time: one may
+// forget its history at any moment, and a marker whose history is forgotten looks
+// unused. While all endpoints work nobody is asked: it does not matter then.
 func (p *Pool) Reach(ctx context.Context, n poc.Epoch, signature string) error {
 	if !p.missesOne() {
+		p.reached(n, p.endpoints, nil) // what was seen before holds no longer
 		return nil
 	}
 	es, err := p.usable(ctx)
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	due := slices.DeleteFunc(slices.Clone(es), func(e *endpoint) bool {
-		at, ok := e.reach[n]
-		return ok && e.height <= at+reachHolds
-	})
-	p.mu.Unlock()
-	_, errs := askAll(ctx, p, due, func(ctx context.Context, e *endpoint) (Landed, error) { return e.Client.Transaction(ctx, signature) })
+	_, errs := askAll(ctx, p, es, func(ctx context.Context, e *endpoint) (Landed, error) { return e.Client.Transaction(ctx, signature) })
+	var reach []*endpoint
+	for i, e := range es {
+		if errs[i] == nil { // one that does not show it does not count
+			reach = append(reach, e)
+		}
+	}
+	p.reached(n, p.endpoints, reach)
+	return nil
+}
+
+// reached notes who of all was seen to keep history from before an epoch was paid.
+func (p *Pool) reached(n poc.Epoch, all, reach []*endpoint) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, e := range due {
-		if errs[i] != nil {
-			continue // one that does not show it does not count
+	for _, e := range all {
+		if !slices.Contains(reach, e) {
+			delete(e.reach, n)
+			continue
 		}
 		if e.reach == nil || len(e.reach) >= maxReach {
-			e.reach = map[poc.Epoch]uint64{}
+			e.reach = map[poc.Epoch]bool{}
 		}
-		e.reach[n] = e.height
+		e.reach[n] = true
 	}
-	return nil
 }
 
 // maxReach bounds what is remembered of an endpoint.

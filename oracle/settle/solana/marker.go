@@ -79,32 +79,36 @@ const (
 
 // History implements settle.Chain. It reads up to 20,000 transactions of a marker,
 // newest first, until there are no more: a page may be short without being the last.
-// When there are more, those that were read come with an error: what created the
-// marker is the oldest of all.
-func (c *Client) History(ctx context.Context, m settle.Marker) (sigs []string, err error) {
+// When there are more, it is enough to have come to a slot before which nobody pays:
+// strangers who touch the address beforehand, which anybody can derive, thus keep
+// nobody from deciding. If not, those that were read come with an error.
+func (c *Client) History(ctx context.Context, m settle.Marker, from uint64) (sigs []string, err error) {
 	addr, _, err := c.markerAddress(m)
 	if err != nil {
 		return nil, fmt.Errorf("solana: derive marker: %w", err)
 	}
 	var before solana.Signature
+	oldest := ^uint64(0)
 	for range historyPages {
 		page, err := c.historyPage(ctx, addr, before)
 		if err != nil {
 			return sigs, err
 		}
 		for _, t := range page {
-			if t != nil && t.Err == nil {
+			switch {
+			case t == nil:
+				return sigs, errors.New("solana: an empty entry in a history")
+			case t.Err == nil:
 				sigs = append(sigs, t.Signature.String())
 			}
+			before, oldest = t.Signature, t.Slot
 		}
 		if len(page) == 0 {
 			return sigs, nil
 		}
-		last := page[len(page)-1]
-		if last == nil {
-			return sigs, errors.New("solana: an empty entry in a history")
-		}
-		before = last.Signature
+	}
+	if oldest < from {
+		return sigs, nil
 	}
 	return sigs, fmt.Errorf("solana: marker %s of batch %d/%d was touched by more than %d transactions, which are strangers' but for one: find the one that created it with a Solana explorer, and compare it with the list (oraclectl audit)",
 		addr, m.Epoch, m.Batch, len(sigs))
@@ -122,7 +126,7 @@ func (c *Client) Marked(ctx context.Context, m settle.Marker) (bool, []string, e
 	if err != nil {
 		return false, nil, err
 	}
-	sigs, err := c.History(ctx, m)
+	sigs, err := c.History(ctx, m, 0)
 	return marks[0].Exists, sigs, err
 }
 

@@ -62,9 +62,9 @@ func (c *Client) Memos(ctx context.Context, from uint64, texts ...string) ([]set
 	return out, nil
 }
 
-// Memos implements settle.Historian. One endpoint that has a memo is enough: the hot
-// key has signed it. None has to be asked twice, since a memo that is sent again
-// does no harm.
+// Memos implements settle.Historian. That the hot key signed a memo is certain; that
+// it landed, and where, is one endpoint's word when no second one confirms it (see
+// [Pool.Told]): others may have forgotten it.
 func (p *Pool) Memos(ctx context.Context, from uint64, texts ...string) ([]settle.Sent, error) {
 	all, err := gather(ctx, p, func(ctx context.Context, e *endpoint) ([]settle.Sent, error) {
 		return e.Client.Memos(ctx, from, texts...)
@@ -78,6 +78,20 @@ func (p *Pool) Memos(ctx context.Context, from uint64, texts ...string) ([]settl
 			if f.Signature != "" && (out[i].Signature == "" || f.Slot < out[i].Slot) {
 				out[i] = f
 			}
+		}
+	}
+	for i, f := range out {
+		if f.Signature == "" {
+			continue
+		}
+		slot, err := p.Told(ctx, f.Signature, texts[i])
+		switch {
+		case err == nil:
+			out[i].Slot = slot
+		case !errors.Is(err, settle.ErrNotFinal):
+			return nil, err
+		default:
+			out[i].Alone = true
 		}
 	}
 	return out, nil

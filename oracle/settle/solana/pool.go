@@ -57,9 +57,9 @@ type endpoint struct {
 	height   uint64 // at the last look
 	fails    int    // calls that failed in a row
 	failure  string // the last of them
-	// reach is, for some epochs, the height at which the endpoint was seen to keep
-	// history from before their first payout.
-	reach map[poc.Epoch]uint64
+	// reach are epochs from before whose first payout the endpoint keeps history, as it
+	// was seen the last time that it was asked.
+	reach map[poc.Epoch]bool
 }
 
 // PoolConfig is what a [Pool] is made of.
@@ -519,7 +519,8 @@ func (p *Pool) confirmed(ctx context.Context, others []*endpoint, signature stri
 		if marks, err := e.Client.Marks(ctx, []settle.Marker{m}); err == nil && marks[0].Exists {
 			return true
 		}
-		if sigs, err := e.Client.History(ctx, m); err == nil && slices.Contains(sigs, signature) {
+		// What was read is enough, also when there is more to read.
+		if sigs, _ := e.Client.History(ctx, m, 0); slices.Contains(sigs, signature) {
 			return true
 		}
 	}
@@ -573,10 +574,17 @@ func (p *Pool) Funds(ctx context.Context) (ledger.Amount, uint64, error) {
 	type funds struct {
 		tokens   ledger.Amount
 		lamports uint64
+		trouble  *settle.TreasuryTrouble // no failure of the endpoint
 	}
 	f, err := first(ctx, p, func(ctx context.Context, e *endpoint) (f funds, err error) {
 		f.tokens, f.lamports, err = e.Client.Funds(ctx)
+		if errors.As(err, &f.trouble) {
+			err = nil
+		}
 		return f, err
 	})
+	if err == nil && f.trouble != nil {
+		err = f.trouble
+	}
 	return f.tokens, f.lamports, err
 }
