@@ -52,7 +52,7 @@ func (r *Reader) Committed(ctx context.Context, hot string, before map[poc.Epoch
 				}
 			}
 		}
-		if len(page) < pageSize {
+		if len(page) == 0 { // a short one need not be the last
 			break
 		}
 	}

@@ -169,7 +169,7 @@ func (r *Reader) signatures(ctx context.Context, addr solana.PublicKey, from uin
 			}
 			opts.Before = s.Signature
 		}
-		if len(page) < pageSize {
+		if len(page) == 0 { // a short one need not be the last
 			slices.Reverse(out)
 			return out, nil
 		}
