@@ -18,6 +18,7 @@ import (
 	"github.com/gagliardetto/solana-go"
 	"github.com/gagliardetto/solana-go/rpc"
 
+	"heliograph/oracle/audit"
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/reward"
 	"heliograph/oracle/settle"
@@ -25,6 +26,7 @@ import (
 	hsolana "heliograph/oracle/settle/solana"
 	"heliograph/oracle/settle/solana/distributor"
 	"heliograph/oracle/settle/solana/signer"
+	"heliograph/oracle/settle/solana/trail"
 	"heliograph/oracle/store/mem"
 	"heliograph/poc"
 )
@@ -197,6 +199,21 @@ func TestClaimEpochOnTheRealProgram(t *testing.T) {
 	sum += claims(100, 102)
 	until(second, "claims", func(r settle.Record) bool { return r.Paid == sum })
 
+	audited := func(closed string) {
+		t.Helper()
+		got, compared, err := audit.Payments(ctx, trail.NewReader(vm.URL()), audit.Search{Epoch: l.Epoch, List: l.Payouts, Hot: hot.PublicKey().String(),
+			Treasury: stage.Treasury.String(), Mint: stage.Mint.String(), Closed: closed})
+		if err != nil || got.Sum != sum || got.Distributor != vault.String() {
+			t.Errorf("audit: %+v, %v, want %d claimed", got, err, sum)
+		}
+		for _, c := range compared {
+			if !c.OK {
+				t.Errorf("audit: %+v", c)
+			}
+		}
+	}
+	audited(rec.Close.Text)
+
 	// The time to claim passes: on chain and for the oracle.
 	acc, err := vm.Client().GetAccountInfoWithOpts(ctx, at, &rpc.GetAccountInfoOpts{Encoding: solana.EncodingBase64, Commitment: rpc.CommitmentConfirmed})
 	if err != nil {
@@ -213,6 +230,16 @@ func TestClaimEpochOnTheRealProgram(t *testing.T) {
 	if end.Paid != sum || end.Owed != end.Total-sum || holds(vault) != 0 || holds(stage.Treasury) != treasury-uint64(sum) {
 		t.Errorf("paid %d, owed %d; vault %d, treasury %d; claimed were %d of %d", end.Paid, end.Owed, holds(vault), holds(stage.Treasury), sum, total)
 	}
+	// For the audit the distributor's clock is as it was.
+	if acc, err = vm.Client().GetAccountInfoWithOpts(ctx, at, &rpc.GetAccountInfoOpts{Encoding: solana.EncodingBase64, Commitment: rpc.CommitmentConfirmed}); err != nil {
+		t.Fatal(err)
+	}
+	data = acc.GetBinary()
+	binary.LittleEndian.PutUint64(data[161:], uint64(rec.Claims.Made.Clawback))
+	if err := vm.SetAccount(ctx, at, Account{Lamports: acc.Value.Lamports, Owner: acc.Value.Owner, Data: data}); err != nil {
+		t.Fatal(err)
+	}
+	audited(end.Close.Text)
 	for i, p := range l.Payouts {
 		paid, err := book.Balance(ctx, ledger.Paid(p.Wallet))
 		if err != nil || uint64(paid.Net()) != holds(stage.Recipients[i]) {

@@ -52,6 +52,8 @@ rebuild takes:
   --oracle KEY    the key that the oracle must have
   --hot KEY, --mint ACC, --treasury ACC
                   what payouts are made with (default: what the bundle says)
+  --program ACC   wallets were to claim from a distributor of this program; without it
+                  that is seen from the chain once the distributor is made
   --json          print JSON
 It recomputes the epoch, wants exactly its commit memo on chain, sent by the hot key,
 books what was earned, and plans the batches. It signs and pays nothing: the oracle

@@ -32,8 +32,9 @@ type rebuilt struct {
 	Recipients int           `json:"recipients"`
 	Total      ledger.Amount `json:"total"`
 	Batches    uint32        `json:"batches"`
-	Adopted    bool          `json:"adopted"`  // the journal's epoch got its secret and terms back
-	Identity   string        `json:"identity"` // hot key, mint and treasury of the plan
+	Adopted    bool          `json:"adopted"`           // the journal's epoch got its secret and terms back
+	Identity   string        `json:"identity"`          // hot key, mint and treasury of the plan
+	Program    string        `json:"program,omitempty"` // wallets claim from a distributor of this program
 	settle.Found
 }
 
@@ -75,6 +76,10 @@ func (c command) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	claiming, err := c.claiming(ctx, b.Epoch, endpoints, &cfg)
+	if err != nil {
+		return err
+	}
 	g := approve.Grant{Epoch: b.Epoch, Hot: cfg.Hot.PublicKey(), Total: b.Claim.Payable, List: b.Claim.List}
 	one := c
 	one.rpc = endpoints[0]
@@ -97,7 +102,7 @@ func (c command) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := settle.New(settle.Config{KV: kv, Chain: pool, Signer: client, Log: slog.New(slog.DiscardHandler)})
+	s := settle.New(settle.Config{KV: kv, Chain: pool, Signer: client, Claim: claiming, Log: slog.New(slog.DiscardHandler)})
 	adopted, err := adopt(ctx, c.data, kv, b)
 	var out rebuilt
 	if err == nil {
@@ -195,6 +200,10 @@ func replan(ctx context.Context, kv store.KV, s *settle.Settler, b epoch.Bundle)
 		return out, err
 	}
 	out.Epoch, out.Recipients, out.Total, out.Batches, out.Identity = b.Epoch, rec.Count, rec.Total, rec.Batches, rec.Identity
+	if rec.Claims != nil {
+		out.Program = rec.Claims.Program
+		return out, nil // the oracle finds distributor and claims itself
+	}
 	out.Found, err = s.Find(ctx, b.Epoch)
 	return out, err
 }
@@ -229,6 +238,13 @@ func (c command) printRebuilt(r rebuilt) error {
 	}
 	if !r.Adopted {
 		what += " (the journal here does not have it: it will not be shown by the explorer)"
+	}
+	if r.Program != "" {
+		_, err := fmt.Fprintf(c.out, "epoch %d %s: %d recipients, total %d, for wallets to claim from the program %s\n"+
+			"  for %s\n"+
+			"start the oracle with payout.program set: it finds the distributor and books what was claimed\n",
+			r.Epoch, what, r.Recipients, r.Total, r.Program, r.Identity)
+		return err
 	}
 	_, err := fmt.Fprintf(c.out, "epoch %d %s: %d recipients, total %d, %d batches\n"+
 		"  found paid on chain: %d batches, %d\n"+
