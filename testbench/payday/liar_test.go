@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -20,7 +21,10 @@ type liar struct {
 	lies  map[string]any    // method -> result
 	once  map[string]func() // method -> what happens before it is answered, once
 	calls map[string]int
-	blind bool // shows no signature's status
+	// status is what the endpoint says of every signature, where says is set; nil: it
+	// knows none.
+	status any
+	says   bool
 }
 
 func newLiar(t *testing.T, node string) *liar {
@@ -47,9 +51,9 @@ func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	first := l.once[ask.Method]
 	delete(l.once, ask.Method)
 	lie, lies := l.lies[ask.Method]
-	if l.blind && ask.Method == "getSignatureStatuses" && len(ask.Params) > 0 {
+	if l.says && ask.Method == "getSignatureStatuses" && len(ask.Params) > 0 {
 		sigs, _ := ask.Params[0].([]any)
-		lie, lies = map[string]any{"context": map[string]any{"slot": 1}, "value": make([]any, len(sigs))}, true
+		lie, lies = map[string]any{"context": map[string]any{"slot": 1}, "value": slices.Repeat([]any{l.status}, len(sigs))}, true
 	}
 	l.mu.Unlock()
 	if first != nil {
@@ -86,7 +90,7 @@ func (l *liar) before(method string, f func()) {
 	l.once[method] = f
 }
 
-// count is how often a method was asked for, "" all of them, since it was counted last.
+// count is how many transactions were sent and how many calls made since the last count.
 func (l *liar) count() (sent, all int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,5 +106,12 @@ func (l *liar) count() (sent, all int) {
 func (l *liar) hideStatuses(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.blind = on
+	l.says, l.status = on, nil
+}
+
+// callFinal makes the endpoint call every signature final in slot 1.
+func (l *liar) callFinal() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.says, l.status = true, map[string]any{"slot": 1, "confirmations": nil, "err": nil, "confirmationStatus": "finalized"}
 }

@@ -1,13 +1,8 @@
 package payday
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"heliograph/oracle/ledger"
@@ -16,38 +11,6 @@ import (
 	"heliograph/oracle/store/mem"
 	solanavm "heliograph/testbench/solana"
 )
-
-// allFinal forwards everything to a node, and calls every signature final in slot 1.
-func allFinal(t *testing.T, to string) string {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		var req struct {
-			ID     json.RawMessage   `json:"id"`
-			Method string            `json:"method"`
-			Params []json.RawMessage `json:"params"`
-		}
-		if json.Unmarshal(body, &req) == nil && req.Method == "getSignatureStatuses" {
-			var sigs []string
-			_ = json.Unmarshal(req.Params[0], &sigs)
-			value := make([]map[string]any, len(sigs))
-			for i := range sigs {
-				value[i] = map[string]any{"slot": 1, "confirmations": nil, "err": nil, "confirmationStatus": "finalized"}
-			}
-			_ = json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": req.ID,
-				"result": map[string]any{"context": map[string]any{"slot": 1}, "value": value}})
-			return
-		}
-		res, err := http.Post(to, "application/json", bytes.NewReader(body))
-		if err != nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer res.Body.Close()
-		_, _ = io.Copy(w, res.Body)
-	}))
-	t.Cleanup(s.Close)
-	return s.URL
-}
 
 // TestOneOfThreeLiesAboutMemos: one endpoint that calls every signature final makes no
 // memo final that never landed, and does not choose the slot of one that has.
@@ -60,7 +23,9 @@ func TestOneOfThreeLiesAboutMemos(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p, c := pool(t, b, allFinal(t, b.vm.Node("l").URL()), b.vm.Node("x").URL(), b.vm.Node("y").URL())
+	liar := newLiar(t, b.vm.Node("l").URL())
+	liar.callFinal()
+	p, c := pool(t, b, liar.srv.URL, b.vm.Node("x").URL(), b.vm.Node("y").URL())
 	kv := mem.NewKV()
 	s := settle.New(settle.Config{KV: kv, Chain: p, Signer: c, Log: slog.New(slog.DiscardHandler)})
 	l := settle.List{Epoch: 3, Rewards: [32]byte{3}}
