@@ -5,7 +5,6 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -246,6 +245,3 @@ func whole(tx Transaction, prefix string) string {
 	}
 	return ""
 }
-
-// ErrDiffers is for commands: the audit found a difference.
-var ErrDiffers = errors.New("audit: not everything is equal")
