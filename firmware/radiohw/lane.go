@@ -94,8 +94,7 @@ func (r *Radio) Send(ctx context.Context, p radio.TxPacket) (radio.TxResult, err
 // if it can transmit on the packet's frequency, else one that can.
 func (r *Radio) lane(p *radio.TxPacket) *lane {
 	fits := func(i int) bool {
-		c := &r.cfg.Board.Config.Radios[i]
-		return r.lanes[i] != nil && (c.TxMin == 0 || p.Frequency >= c.TxMin) && (c.TxMax == 0 || p.Frequency <= c.TxMax)
+		return r.lanes[i] != nil && reaches(&r.cfg.Board.Config.Radios[i], p.Frequency)
 	}
 	if int(p.RadioChain) < len(r.lanes) && fits(int(p.RadioChain)) {
 		return r.lanes[p.RadioChain]

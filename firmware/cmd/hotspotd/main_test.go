@@ -228,6 +228,10 @@ func TestConcentratorIsMissing(t *testing.T) {
 		{"no device", 2, []string{"--radio.device", "/dev/spidev99.9", "--radio.conf", "../hotspotctl/testdata/global_conf.json"}, "enable SPI"},
 		{"no GNSS receiver", 2, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", "../hotspotctl/testdata/global_conf.json",
 			"--radio.gnss", "/dev/ttyGONE"}, "correct radio.gnss"},
+		{"conf of another region", 2, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", "../hotspotctl/testdata/global_conf.json", "--region", "US915"},
+			"listens on no beacon channel of US915 (903.9 MHz to 905.3 MHz)"},
+		{"conf for downlinks only", 2, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", downlinkConf(t)}, "set beacons = false"},
+		{"downlinks only and no beacons", 2, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", downlinkConf(t), "--beacons=false"}, "hotspotctl radio firmware import"},
 		{"no firmware", 2, []string{"--radio.device", "/dev/ttyNONE", "--radio.conf", "../hotspotctl/testdata/global_conf.json"}, "hotspotctl radio firmware import"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -238,4 +242,19 @@ func TestConcentratorIsMissing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// downlinkConf is a configuration that lets no radio send on beacon channels.
+func downlinkConf(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("../hotspotctl/testdata/global_conf.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "global_conf.json")
+	b = bytes.Replace(b, []byte(`"tx_freq_min": 863000000`), []byte(`"tx_freq_min": 869400000`), 1)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

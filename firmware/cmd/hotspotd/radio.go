@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"heliograph/firmware/concentrator"
@@ -15,6 +16,7 @@ import (
 	"heliograph/hardware/bus"
 	"heliograph/hardware/linuxbus"
 	"heliograph/hardware/sx1302"
+	"heliograph/radio/region"
 )
 
 // chipTickBound is how well the driver knows its counter; SPI takes less than that.
@@ -53,6 +55,9 @@ func openRadio(ctx context.Context, cfg config, st *station, log *slog.Logger) (
 		return source{}, fmt.Errorf("%s lets no radio transmit: set tx_enable and tx_gain_lut of radio_0", rc.Conf)
 	}
 	st.min, st.max = lo, hi
+	if err := checkChannels(cfg, &conf.Config, log); err != nil {
+		return source{}, err
+	}
 	store := rc.Firmware
 	if store == "" {
 		store = filepath.Join(cfg.DataDir, "firmware")
@@ -98,6 +103,31 @@ func openRadio(ctx context.Context, cfg config, st *station, log *slog.Logger) (
 			}
 		},
 	}, nil
+}
+
+// checkChannels compares a concentrator's configuration with the region's beacon
+// channels. One that has none of them is for another region, or for downlinks only.
+func checkChannels(cfg config, conf *sx1302.Config, log *slog.Logger) error {
+	plan, err := region.ByName(cfg.Region)
+	if err != nil {
+		return err
+	}
+	channels := plan.PoC.Channels
+	deaf, mute := radiohw.Deaf(conf, channels), radiohw.Mute(conf, channels)
+	if !cfg.Beacons {
+		mute = nil
+	}
+	span := fmt.Sprintf("%v to %v", slices.Min(channels), slices.Max(channels))
+	switch {
+	case len(deaf) == len(channels):
+		return fmt.Errorf("%s listens on no beacon channel of %s (%s): take the file of that region, or correct region", cfg.Radio.Conf, cfg.Region, span)
+	case len(mute) == len(channels):
+		return fmt.Errorf("%s lets no radio send on the beacon channels of %s (%s): widen tx_freq_min and tx_freq_max of radio_0, and the channels of lbt if it is on, or set beacons = false",
+			cfg.Radio.Conf, cfg.Region, span)
+	case len(deaf) > 0 || len(mute) > 0:
+		log.Warn("the concentrator's configuration lacks beacon channels of the region", "conf", cfg.Radio.Conf, "not_heard", fmt.Sprint(deaf), "not_sent_on", fmt.Sprint(mute))
+	}
+	return nil
 }
 
 // openGNSS tries the receiver's tty once, so that a wrong name stops the start; one
