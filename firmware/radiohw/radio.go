@@ -85,7 +85,7 @@ func New(cfg Config) (*Radio, error) {
 		heard: make(chan []radio.RxPacket, heardBatches), failed: make(chan struct{}),
 	}
 	if r.clock == nil {
-		r.clock = hostClock{}
+		r.clock = sx1302.SystemClock{}
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -112,22 +112,6 @@ func New(cfg Config) (*Radio, error) {
 		}
 	}
 	return r, nil
-}
-
-// hostClock is the operating system's clock.
-type hostClock struct{}
-
-func (hostClock) Now() time.Time { return time.Now() }
-
-func (hostClock) Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Run keeps the chip in service until ctx ends, whose error it returns, or until it

@@ -139,7 +139,7 @@ func New(o Options) (*Concentrator, error) {
 		turn: make(chan struct{}, 1), lbt: o.Config.SX1261.Enable, silent: silence{limit: o.Silence},
 	}
 	if c.clock == nil {
-		c.clock = systemClock{}
+		c.clock = SystemClock{}
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

@@ -131,11 +131,11 @@ func rest(ctx context.Context, c *sx1302.Concentrator) {
 // radioWords cuts "radio" out of a command line; ok is false when it is another
 // command.
 func radioWords(args []string) (rest []string, ok bool) {
-	i := slices.Index(args, "radio")
-	if i < 0 || slices.ContainsFunc(args[:i], func(a string) bool { return !strings.HasPrefix(a, "-") }) {
+	flags, words := splitFlags(args)
+	if len(words) == 0 || words[0] != "radio" {
 		return nil, false
 	}
-	return append(slices.Clone(args[i+1:]), args[:i]...), true
+	return append(slices.Clone(flags), words[1:]...), true
 }
 
 // runRadio runs a command under "hotspotctl radio".

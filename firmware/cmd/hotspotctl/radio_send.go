@@ -12,6 +12,7 @@ import (
 
 	"heliograph/firmware/radiohw"
 	"heliograph/firmware/txlimit"
+	"heliograph/hardware/sx1302"
 	"heliograph/radio"
 	"heliograph/radio/region"
 )
@@ -181,7 +182,7 @@ func awaitStart(ctx context.Context, r *radiohw.Radio, patience time.Duration) e
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for !r.Status().Up {
-		if pause(waiting, 10*time.Millisecond) {
+		if (sx1302.SystemClock{}).Sleep(waiting, 10*time.Millisecond) == nil {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -211,20 +212,8 @@ func awaitEnd(ctx context.Context, r *radiohw.Radio, end radio.Tick) error {
 			return nil
 		}
 		// In pieces, since the chip may fail meanwhile.
-		if !pause(ctx, min((left+tail+1).Duration(), 100*time.Millisecond)) {
+		if (sx1302.SystemClock{}).Sleep(ctx, min((left+tail+1).Duration(), 100*time.Millisecond)) != nil {
 			return context.Cause(ctx)
 		}
-	}
-}
-
-// pause says whether d has passed, and not ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -41,6 +41,7 @@ func TestRadioCommands(t *testing.T) {
 		{"flag without value before nothing", []string{"radio", "--device"}, 2, "no command given"},
 		{"help of one", []string{"radio", "probe", "--help"}, 0, "hotspotctl radio probe --device /dev/ttyACM0"},
 		{"flag before", []string{"--json", "radio", "import-conf", conf}, 0, `"Frequency": 867500000`},
+		{"flag with a value before", []string{"--device", "/dev/absent", "radio", "probe"}, 1, "device     /dev/absent"},
 		{"unknown flag", []string{"radio", "probe", "--devise", "x"}, 2, `did you mean "device"?`},
 		{"missing word", []string{"radio", "import-conf"}, 2, "wants FILE"},
 		{"too many words", []string{"radio", "probe", "it"}, 2, "wants nothing"},

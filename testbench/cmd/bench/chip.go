@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"heliograph/firmware/radiohw"
+	"heliograph/hardware/sx1302"
 	"heliograph/hardware/sx1302/calc"
 	"heliograph/radio"
 	"heliograph/radio/airtime"
@@ -81,7 +82,7 @@ func runChip(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	if len(faults) > 0 {
 		wg.Go(func() {
-			if sleep(ctx, opt.After) {
+			if (sx1302.SystemClock{}).Sleep(ctx, opt.After) == nil {
 				say("breaks: %v", faults)
 				c.Break(faults...)
 			}
@@ -133,7 +134,7 @@ func faultList() string {
 func traffic(ctx context.Context, c *chip.Chip, every time.Duration, say func(string, ...any)) {
 	cfg := board.EU868()
 	waiting := false // for a host, since the last packet
-	for n := uint32(0); sleep(ctx, every); n++ {
+	for n := uint32(0); (sx1302.SystemClock{}).Sleep(ctx, every) == nil; n++ {
 		f, _ := cfg.Frequency(int(n % 8))
 		p := radio.RxPacket{
 			Payload:   append(binary.LittleEndian.AppendUint32([]byte{0x40}, 0x26000001), 0, byte(n), byte(n>>8), 1, 'h', 'i', 1, 2, 3, 4),
@@ -154,17 +155,5 @@ func traffic(ctx context.Context, c *chip.Chip, every time.Duration, say func(st
 			say("lost a packet: %s", loss)
 		}
 		waiting = loss == chip.LossNoChip
-	}
-}
-
-// sleep says whether d has passed, and not ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
