@@ -1,11 +1,9 @@
 package solana
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/gagliardetto/solana-go"
 	computebudget "github.com/gagliardetto/solana-go/programs/compute-budget"
@@ -224,36 +222,7 @@ func (p *Pool) Now(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	slices.Sort(all)
-	return all[(len(all)-1)/2], nil
-}
-
-// Funded implements settle.ClaimChain, with the care of [Pool.Landed].
-func (p *Pool) Funded(ctx context.Context, signature string, m settle.Marker) (d settle.Distribution, err error) {
-	es, err := p.usable(ctx)
-	if err != nil {
-		return d, err
-	}
-	var said, unsure error
-	ordered := p.nearest(es)
-	for i, e := range ordered {
-		d, err = e.Client.Funded(ctx, signature, m)
-		switch {
-		case err == nil || errors.Is(err, settle.ErrForeign):
-			others := slices.Delete(slices.Clone(ordered), i, i+1)
-			if p.quorum() > 1 && !p.confirmed(ctx, others, signature, m) {
-				return settle.Distribution{}, fmt.Errorf("%w: %s is shown by %s alone", settle.ErrNotFinal, signature, e.name)
-			}
-			return d, err
-		case errors.Is(err, settle.ErrStranger):
-			return d, err
-		case errors.Is(err, settle.ErrNotFinal):
-			said = err
-		default:
-			unsure = err
-		}
-	}
-	return d, cmp.Or(unsure, said)
+	return lowerMedian(all), nil
 }
 
 // Distributor implements settle.ClaimChain: what as many endpoints as make a quorum

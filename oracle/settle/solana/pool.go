@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"slices"
 	"sync"
 
@@ -60,93 +59,6 @@ type endpoint struct {
 	// reach are epochs from before whose first payout the endpoint keeps history, as it
 	// was seen the last time that it was asked.
 	reach map[poc.Epoch]bool
-}
-
-// PoolConfig is what a [Pool] is made of.
-type PoolConfig struct {
-	Config             // the endpoint in it is not used
-	Endpoints []string // URLs; the first that answers tells mint and rent
-	Genesis   string   // hash of the cluster that is meant, base58; "": that of the first endpoint that answers
-	Log       *slog.Logger
-}
-
-// maxEndpoints bounds a pool: every read asks all of them.
-const maxEndpoints = 16
-
-// DialPool makes a pool, and the client that signs, from the first endpoint that
-// answers and serves the right cluster. It tries until one does or ctx ends.
-func DialPool(ctx context.Context, cfg PoolConfig) (*Pool, *Client, error) {
-	for wait := newPause(); ; {
-		p, c, fatal, err := dialPool(ctx, cfg)
-		if err == nil || fatal {
-			return p, c, err
-		}
-		if werr := wait.next(ctx); werr != nil {
-			return nil, nil, fmt.Errorf("%w (last error: %v)", werr, err)
-		}
-	}
-}
-
-// DialPoolOnce is [DialPool] without patience: it asks every endpoint once.
-func DialPoolOnce(ctx context.Context, cfg PoolConfig) (*Pool, *Client, error) {
-	p, c, _, err := dialPool(ctx, cfg)
-	return p, c, err
-}
-
-func dialPool(ctx context.Context, cfg PoolConfig) (_ *Pool, _ *Client, fatal bool, err error) {
-	if len(cfg.Endpoints) == 0 || len(cfg.Endpoints) > maxEndpoints {
-		return nil, nil, true, fmt.Errorf("solana: %d endpoints, want 1 to %d", len(cfg.Endpoints), maxEndpoints)
-	}
-	var clients []*Client
-	for _, e := range cfg.Endpoints {
-		clients = append(clients, newReader(e, cfg.Limits))
-	}
-	p := newPool(cfg.Genesis, cfg.Log, clients)
-	usable, err := p.usable(ctx)
-	if err != nil {
-		return nil, nil, errors.Is(err, settle.ErrWrongCluster), err
-	}
-	var lead *Client
-	for _, e := range usable {
-		one := cfg.Config
-		one.Endpoint = e.cfg.Endpoint
-		if lead, fatal, err = dialOnce(ctx, one); err == nil || fatal {
-			break
-		}
-	}
-	if err != nil {
-		return nil, nil, fatal, err
-	}
-	for _, e := range p.endpoints {
-		endpoint := e.cfg.Endpoint
-		e.cfg, e.hot, e.program, e.decimals, e.rent = lead.cfg, lead.hot, lead.program, lead.decimals, lead.rent
-		e.cfg.Endpoint = endpoint
-	}
-	return p, lead, false, nil
-}
-
-// NewPool makes a pool for those who only read, as [NewReader] does.
-func NewPool(genesis string, log *slog.Logger, endpoints ...string) *Pool {
-	var clients []*Client
-	for _, e := range endpoints {
-		clients = append(clients, NewReader(e))
-	}
-	return newPool(genesis, log, clients)
-}
-
-func newPool(genesis string, log *slog.Logger, clients []*Client) *Pool {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	p := &Pool{genesis: genesis, log: log}
-	for _, c := range clients {
-		name := c.cfg.Endpoint
-		if u, err := url.Parse(name); err == nil {
-			name = u.Host
-		}
-		p.endpoints = append(p.endpoints, &endpoint{Client: c, name: name})
-	}
-	return p
 }
 
 // errNoEndpoint is when nobody can be asked.
@@ -296,7 +208,7 @@ func (p *Pool) nearest(es []*endpoint) []*endpoint {
 func distance(a, b uint64) uint64 { return max(a, b) - min(a, b) }
 
 // lowerMedian of at least one number.
-func lowerMedian(n []uint64) uint64 {
+func lowerMedian[T cmp.Ordered](n []T) T {
 	s := slices.Sorted(slices.Values(n))
 	return s[(len(s)-1)/2]
 }
@@ -473,58 +385,6 @@ func (p *Pool) Marks(ctx context.Context, ms []settle.Marker) ([]settle.Mark, er
 		out[i].Exists = 2*votes > len(all)
 	}
 	return out, nil
-}
-
-// Landed implements settle.Chain. One endpoint shows the transaction; where more
-// are configured, another one must call its signature final, list it in the
-// marker's history, or show the marker.
-func (p *Pool) Landed(ctx context.Context, signature string, m settle.Marker, list []reward.Payout) (paid []int, err error) {
-	es, err := p.everybody(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var said, unsure error
-	ordered := p.nearest(es)
-	for i, e := range ordered {
-		bounded, cancel := p.within(ctx, e)
-		paid, err = e.Client.Landed(bounded, signature, m, list)
-		cancel()
-		p.note(ctx, e, err)
-		switch {
-		case err == nil || errors.Is(err, settle.ErrForeign):
-			others := slices.Delete(slices.Clone(ordered), i, i+1)
-			if p.quorum() > 1 && !p.confirmed(ctx, others, signature, m) {
-				return nil, fmt.Errorf("%w: %s is shown by %s alone", settle.ErrNotFinal, signature, e.name)
-			}
-			return paid, err
-		case errors.Is(err, settle.ErrStranger): // its signed content says so
-			return nil, err
-		case errors.Is(err, settle.ErrNotFinal):
-			said = err
-		default:
-			unsure = err
-		}
-	}
-	// An endpoint that could not be asked might have known better.
-	return nil, cmp.Or(unsure, said)
-}
-
-func (p *Pool) confirmed(ctx context.Context, others []*endpoint, signature string, m settle.Marker) bool {
-	for _, e := range others {
-		ctx, cancel := p.within(ctx, e)
-		defer cancel()
-		if st, err := e.Client.Statuses(ctx, []string{signature}); err == nil && st[0].Final && st[0].Err == "" {
-			return true
-		}
-		if marks, err := e.Client.Marks(ctx, []settle.Marker{m}); err == nil && marks[0].Exists {
-			return true
-		}
-		// What was read is enough, also when there is more to read.
-		if sigs, _ := e.Client.History(ctx, m, 0); slices.Contains(sigs, signature) {
-			return true
-		}
-	}
-	return false
 }
 
 // Units implements settle.Chain.
