@@ -3,6 +3,7 @@ package settle
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 
 	"heliograph/oracle/reward"
@@ -130,11 +131,14 @@ func TestToggledAccount(t *testing.T) {
 // once refuses, as oraclesigner does, a wallet that it has signed in another batch.
 type once struct {
 	signer
+	mu    sync.Mutex // batches are signed at the same time
 	in    map[poc.Wallet]uint32
 	asked int
 }
 
 func (o *once) Payout(ctx context.Context, m Marker, to []reward.Payout, h Blockhash, n int) (Tx, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for _, p := range to {
 		if b, ok := o.in[p.Wallet]; ok && b != m.Batch {
 			o.asked++
