@@ -20,7 +20,7 @@ const replayZone = "Pacific/Chatham"
 
 // replay recomputes an epoch in a fresh process in another time zone, and says
 // whether its root is the one that the oracle published and that the memo on the
-// chain holds.
+// chain holds as the root of the rewards.
 func (c *city) replay(ctx context.Context, n uint32, log io.Writer) (bool, error) {
 	path, err := program(c.cfg.Bin, "oraclectl")
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *city) replay(ctx context.Context, n uint32, log io.Writer) (bool, error
 	if err != nil {
 		return false, err
 	}
-	if !slices.Contains(strings.Fields(memo), "r="+root) {
+	if !slices.Contains(strings.Fields(memo), "w="+root) {
 		fmt.Fprintf(log, "the memo on chain is %q, the oracle's root %s\n", memo, root)
 		return false, nil
 	}
