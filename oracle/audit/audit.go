@@ -137,7 +137,7 @@ func (a *audit) result(res epoch.Result) {
 	a.compare("seed", rec.Seed.String(), c.Seed.String(), "challenges were drawn from another seed")
 	a.compare("registry at the opening", rec.Registry.String(), c.Registry.String(), "assertions were added, left out or changed")
 	a.compare("challenges", fmt.Sprintf("%d %v", rec.Challenges, rec.Schedule), fmt.Sprintf("%d %v", c.Challenges, c.Schedule), "other challenges were issued than the seed gives")
-	a.compare("reports", fmt.Sprint(rec.Reports), fmt.Sprint(c.Reports), "reports were added or left out")
+	a.compare("reports", Counts(rec.Reports), Counts(c.Reports), "reports were added or left out")
 	a.compare("verdicts", rec.Verdicts.String(), c.Verdicts.String(), "the rules give other verdicts")
 	a.compare("reward rows", fmt.Sprint(rec.Rows), fmt.Sprint(c.Rows), "other hotspots earned")
 	a.compare("payout root", rec.PayoutRoot.String(), c.PayoutRoot.String(), "wallets could claim other amounts than the list says")

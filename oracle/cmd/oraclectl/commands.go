@@ -64,10 +64,10 @@ func (c command) printReport(rep audit.Report) error {
 	p("epoch %d of oracle %s\n", rep.Epoch, rep.Oracle)
 	for _, x := range rep.Comparisons {
 		if x.OK {
-			p("  equal   %-40s %s\n", x.What, x.Computed)
+			p("  equal   %-44s %s\n", x.What, x.Computed)
 			continue
 		}
-		p("  DIFFERS %-40s computed %s\n%50s claimed  %s\n%50s %s\n", x.What, x.Computed, "", x.Claimed, "", x.Note)
+		p("  DIFFERS %-44s computed %s\n%54s claimed  %s\n%54s %s\n", x.What, x.Computed, "", x.Claimed, "", x.Note)
 	}
 	if !rep.OnChain {
 		p("  the chain was not asked: name an RPC endpoint with --rpc\n")
@@ -171,9 +171,10 @@ func (c command) epoch(ctx context.Context, number string) error {
 	row("epoch", e.Epoch)
 	row("state", state(e))
 	row("rules", e.Rules)
-	row("reports", fmt.Sprint(e.Reports))
-	row("verdicts", fmt.Sprint(e.Reasons))
+	row("reports", audit.Counts(e.Reports))
+	row("verdicts", audit.Counts(e.Reasons))
 	row("root", e.Root)
+	row("payout root", e.PayoutRoot)
 	row("list", e.List)
 	row("emission", fmt.Sprintf("%d = %d payable + %d remainder", e.Emission, e.Payable+e.CarriedOut-e.CarriedIn, e.Remainder))
 	if e.CarriedIn+e.CarriedOut > 0 {

@@ -22,7 +22,8 @@ Usage:
   oraclectl epoch claims N   its payouts as a tree that wallets can claim from
   oraclectl audit BUNDLE     recompute a published epoch and find every payout on
                              chain: see oraclectl audit --help
-  oraclectl policy ...       sign and show the network's policy: see oraclectl policy --help
+  oraclectl policy ...       key, sign, show: the network's policy, signed: see
+                             oraclectl policy --help
   oraclectl hotspot list     registered hotspots
   oraclectl settle ...       status, dry-run, approve, pause, resume, rebuild: see
                              oraclectl settle --help

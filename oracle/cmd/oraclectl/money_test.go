@@ -89,7 +89,7 @@ func TestMoneyCommands(t *testing.T) {
 				want string
 			}{
 				{"settle status", 0, "0% 0/3 batches  COMMITTING"},
-				{"settle dry-run", 0, "5 recipients, 60 tokens in 3 transactions"},
+				{"settle dry-run", 0, "5 recipients, 60 units in 3 transactions"},
 				{"settle dry-run --epoch 4 --fee 100", 0, "fees 30300 lamports, 6060.0 a recipient; 6117840 lamports of rent"},
 				{"settle pause --why moving", 0, "paused: moving"},
 				{"settle status", 1, "PAUSED: moving"},

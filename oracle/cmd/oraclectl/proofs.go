@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -73,7 +74,7 @@ func openBundle(ctx context.Context, where string) (epoch.Bundle, error) {
 			return epoch.Bundle{}, err
 		}
 		defer func() { _ = f.Close() }()
-		return epoch.ReadBundle(f)
+		return readBundle(where, f)
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Hour)
 	defer cancel()
@@ -87,9 +88,23 @@ func openBundle(ctx context.Context, where string) (epoch.Bundle, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return epoch.Bundle{}, fmt.Errorf("%s answers %s: does this oracle give bundles out? ask for a file", where, resp.Status)
+		var why struct{ Error string }
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+		if json.Unmarshal(b, &why) != nil || why.Error == "" { // not an oracle's answer
+			why.Error = "is this an oracle that gives bundles out (explorer.bundle)? name its address, or a file"
+		}
+		return epoch.Bundle{}, fmt.Errorf("%s answers %s: %s", where, resp.Status, why.Error)
 	}
-	return epoch.ReadBundle(io.LimitReader(resp.Body, maxBundle))
+	return readBundle(where, io.LimitReader(resp.Body, maxBundle))
+}
+
+// readBundle reads what was found at a place; an error says what to do about it.
+func readBundle(where string, r io.Reader) (epoch.Bundle, error) {
+	b, err := epoch.ReadBundle(r)
+	if err != nil {
+		return b, fmt.Errorf("%s: %w: it is damaged or no bundle: get it again; %s", where, err, fromOracle)
+	}
+	return b, nil
 }
 
 // audit checks a bundle against itself and the chain.
@@ -177,7 +192,7 @@ func (c command) claims(ctx context.Context, number string) error {
 	}
 	out := claimFile{Epoch: uint32(e), Root: tree.Root(), Total: fmt.Sprint(tree.Total()), Count: tree.Count()}
 	if !c.json {
-		_, err := fmt.Fprintf(c.out, "epoch  %d\nroot   %v\ntotal  %s\nclaims %d\n(--json prints every claim with its proof)\n", out.Epoch, out.Root, out.Total, out.Count)
+		_, err := fmt.Fprintf(c.out, "epoch        %d\npayout root  %v\ntotal        %s\nclaims       %d\n(--json prints every claim with its proof)\n", out.Epoch, out.Root, out.Total, out.Count)
 		return err
 	}
 	for _, p := range res.Owing.Payouts {
@@ -194,16 +209,29 @@ func (c command) claims(ctx context.Context, number string) error {
 const policyUsage = `oraclectl policy makes and shows the signed documents of a network's policy.
 
 Usage:
+  oraclectl policy key FILE                 make a policy key, print its public key
   oraclectl policy sign DRAFT --key FILE    sign a draft, print the document
   oraclectl policy show DOC...              check a chain and print what it says
 
-A draft is the "policy" part of a document; show prints one. From version 2 on it
-names the hash of the version before as "previous", and an epoch in "from" that
-lies after the one in "announced".
-
-  --key FILE        the network's policy key (an identity key file)
+  --key FILE        the network's policy key (an identity key file): keep it offline
   --policy-key KEY  show: the key that must have signed
   --json            print JSON
+
+A draft is the "policy" part of a document. From version 2 on it names the hash of
+the version before as "previous", and an epoch in "from" that lies after the one in
+"announced". A first one, amounts in the token's smallest unit:
+
+` + policyDraft + `
+Exit codes: 0 all is well, 1 the chain is not sound, 2 the command could not be
+carried out.
+`
+
+// policyDraft is the draft of a first version that the help shows.
+const policyDraft = `{"network": "my network", "version": 1, "announced": 20778, "from": 20779,
+ "schedule": {"kind": "fixed", "initial": "100000000000"},
+ "shares_per_mille": {"beacon": 60, "witness": 240, "data": 500,
+                      "operations": 70, "data_rest_to_beacon": 200},
+ "credit_price": "1000000", "payout_threshold": "0"}
 `
 
 // maxDraft bounds a policy file.
@@ -225,6 +253,19 @@ func readJSON(path string, v any) error {
 	return nil
 }
 
+// newPolicyKey makes the key file of a network's policy; it never replaces one.
+func (c command) newPolicyKey(path string) error {
+	key, err := identity.CreateFile(path, identity.Ed25519, rand.Reader)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.print(map[string]string{"policy_key": key.ID().String()})
+	}
+	_, err = fmt.Fprintf(c.out, "%v\n(reward.policy_key of oracled; who has %s decides about emission and shares)\n", key.ID(), path)
+	return err
+}
+
 func (c command) policySign(path string) error {
 	if c.key == "" {
 		return errors.New("policy sign: name the file of the policy key with --key")
@@ -235,7 +276,7 @@ func (c command) policySign(path string) error {
 	}
 	key, err := identity.LoadFile(c.key)
 	if err != nil {
-		return fmt.Errorf("--key: %w", err)
+		return fmt.Errorf("--key: %w: `oraclectl policy key FILE` makes one", err)
 	}
 	s, err := policy.Sign(d, key)
 	if err != nil {
@@ -268,8 +309,11 @@ func (c command) policyShow(paths []string) error {
 		return c.print(all)
 	}
 	for _, d := range all {
-		s := d.Schedule
-		_, _ = fmt.Fprintf(c.out, "version %d  from epoch %d  %v %d (to %d, start %d, span %d)  threshold %d  %v\n", d.Version, d.From, s.Kind, s.Initial, s.Final, s.Start, s.Span, d.Threshold, d.ID())
+		s, later := d.Schedule, ""
+		if s.Kind != policy.Fixed {
+			later = fmt.Sprintf(" (to %d, start %d, span %d)", s.Final, s.Start, s.Span)
+		}
+		_, _ = fmt.Fprintf(c.out, "version %d  from epoch %d  %v %d%s  threshold %d  %v\n", d.Version, d.From, s.Kind, s.Initial, later, d.Threshold, d.ID())
 	}
 	return nil
 }
@@ -281,6 +325,8 @@ func (c command) onProofs(ctx context.Context) error {
 		return c.audit(ctx, c.words[1])
 	case c.words[0] == "epoch" && len(c.words) == 3:
 		return c.claims(ctx, c.words[2])
+	case c.words[0] == "policy" && len(c.words) == 3 && c.words[1] == "key":
+		return c.newPolicyKey(c.words[2])
 	case c.words[0] == "policy" && len(c.words) == 3 && c.words[1] == "sign":
 		return c.policySign(c.words[2])
 	case c.words[0] == "policy" && len(c.words) > 2 && c.words[1] == "show":

@@ -54,13 +54,15 @@ func TestAudit(t *testing.T) {
 		{[]string{file, "--policy-key", w.Keys[0].ID().String()}, 1, "DIFFERS policy key"},
 		{[]string{file, "--oracle", epochtest.Oracle().ID().String(), "--json"}, 0, `"ok": true`},
 		{[]string{file, "--rpc", down.URL}, 2, ""},
-		{[]string{url + "/api/epochs/1/bundle"}, 2, ""},
+		{[]string{url + "/api/epochs/1/bundle"}, 2, "this epoch is not judged"},
+		{[]string{url + "/elsewhere"}, 2, "explorer.bundle"},
+		{[]string{"proofs_test.go"}, 2, "no bundle: get it again"},
 		{[]string{"/absent"}, 2, ""},
 		{[]string{"--help"}, 0, "--previous"},
 		{[]string{}, 2, ""},
 	} {
 		code, out, errOut := ctl(t, append([]string{"audit"}, c.args...)...)
-		if code != c.code || !strings.Contains(out, c.want) || (code == 2) != (errOut != "") {
+		if code != c.code || !strings.Contains(out+errOut, c.want) || (code == 2) != (errOut != "") {
 			t.Errorf("audit %v: %d\n%s%s", c.args, code, out, errOut)
 		}
 	}
@@ -107,6 +109,36 @@ func TestPolicy(t *testing.T) {
 		if code, _, errOut := ctl(t, args...); code != 2 || errOut == "" {
 			t.Errorf("%v: %d %s", args, code, errOut)
 		}
+	}
+}
+
+func TestPolicyFromNothing(t *testing.T) {
+	dir := t.TempDir()
+	keyFile, draft, doc := filepath.Join(dir, "policy.key"), filepath.Join(dir, "draft.json"), filepath.Join(dir, "v1.json")
+	code, out, errOut := ctl(t, "policy", "key", keyFile, "--json")
+	var made struct {
+		Key string `json:"policy_key"`
+	}
+	if err := json.Unmarshal([]byte(out), &made); err != nil || code != 0 {
+		t.Fatalf("%d %v %s%s", code, err, out, errOut)
+	}
+	if code, _, errOut := ctl(t, "policy", "key", keyFile); code != 2 || !strings.Contains(errOut, "exist") {
+		t.Errorf("a second key in the same file: %d %s", code, errOut)
+	}
+	if err := os.WriteFile(draft, []byte(policyDraft), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errOut := ctl(t, "policy", "sign", draft, "--key", filepath.Join(dir, "absent")); code != 2 || !strings.Contains(errOut, "oraclectl policy key") {
+		t.Errorf("absent key: %d %s", code, errOut)
+	}
+	if code, out, errOut = ctl(t, "policy", "sign", draft, "--key", keyFile); code != 0 {
+		t.Fatalf("the draft that the help shows: %d %s", code, errOut)
+	}
+	if err := os.WriteFile(doc, []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errOut = ctl(t, "policy", "show", doc, "--policy-key", made.Key); code != 0 || !strings.Contains(out, "fixed 100000000000  ") {
+		t.Errorf("%d %s%s", code, out, errOut)
 	}
 }
 

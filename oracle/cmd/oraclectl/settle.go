@@ -268,14 +268,14 @@ func (c command) printForecasts(all []forecast) error {
 	}
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	for _, f := range all {
-		_, _ = fmt.Fprintf(w, "epoch %d, %s: %d recipients, %d tokens in %d transactions; %d recipients with %d tokens are held\n", f.Epoch, f.State, f.Recipients, f.Tokens, f.Transactions, f.HeldCount, f.HeldTokens)
+		_, _ = fmt.Fprintf(w, "epoch %d, %s: %d recipients, %d units in %d transactions; %d recipients with %d units are held\n", f.Epoch, f.State, f.Recipients, f.Tokens, f.Transactions, f.HeldCount, f.HeldTokens)
 		_, _ = fmt.Fprintf(w, "fees %d lamports, %s a recipient; %d lamports of rent are locked until the markers are closed\n", f.Lamports, f.PerRecipient, f.LockedRent)
 		if f.Asked {
-			_, _ = fmt.Fprintf(w, "on chain now: the hot key may spend %d tokens and has %d lamports\n", f.Spendable, f.FeePayer)
+			_, _ = fmt.Fprintf(w, "on chain now: the hot key may spend %d units and has %d lamports\n", f.Spendable, f.FeePayer)
 		} else {
 			_, _ = fmt.Fprintln(w, "the chain was not asked (--rpc): recipients are as the books have them")
 		}
-		_, _ = fmt.Fprintln(w, "WALLET\tTOKENS\tLAMPORTS\tBATCH\tSTATE\tWHY")
+		_, _ = fmt.Fprintln(w, "WALLET\tUNITS\tLAMPORTS\tBATCH\tSTATE\tWHY")
 		for _, d := range f.To {
 			lamports := f.PerRecipient
 			if d.State == "held" {

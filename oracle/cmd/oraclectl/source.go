@@ -139,7 +139,7 @@ func (c command) bundle(ctx context.Context, e poc.Epoch) (epoch.Bundle, error) 
 			return epoch.Bundle{}, err
 		}
 		defer func() { _ = f.Close() }()
-		return epoch.ReadBundle(f)
+		return readBundle(c.file, f)
 	case c.data != "":
 		d, err := openDisk(ctx, c.data)
 		if err != nil {
