@@ -16,7 +16,7 @@ import (
 )
 
 // Config of a [Board]. The zero value is an SX1302 with two SX1250 on SPI, set up
-// for EU868.
+// for EU868. A chip without levels of its own has those that its driver assumes.
 type Config struct {
 	Chip  chip.Config
 	Radio *sx1302.Config // nil: [EU868]
@@ -53,6 +53,10 @@ func New(cfg Config) (*Board, error) {
 	}
 	if cfg.Chip.TxLevels == nil && cfg.Radio.Radios[0].Kind == calc.SX1250 {
 		cfg.Chip.TxLevels = levels(cfg.Radio.Radios[0].Gains)
+	}
+	if front := cfg.Radio.Radios[cfg.Radio.ClockSource%sx1302.RFChains]; cfg.Chip.RSSIOffset == 0 && cfg.Chip.TempCoeffs == [5]float64{} {
+		k := front.TempComp
+		cfg.Chip.RSSIOffset, cfg.Chip.TempCoeffs = front.RSSIOffset.Float(), [5]float64{k.A, k.B, k.C, k.D, k.E}
 	}
 	b := &Board{Chip: chip.New(cfg.Chip)}
 	b.options = sx1302.Options{Config: *cfg.Radio, Clock: cfg.Clock, Poll: cfg.Poll, Silence: cfg.Silence, Log: cfg.Log}
