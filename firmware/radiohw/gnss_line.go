@@ -2,7 +2,9 @@ package radiohw
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"heliograph/hardware/bus"
@@ -22,6 +24,9 @@ const (
 // speechless is how long a receiver may go without a usable time before that is
 // reported. A cold start of the receiver takes about as long.
 const speechless = 60 * time.Second
+
+// requestTime is how long a receiver may take to accept the request for GPS time.
+const requestTime = 2 * time.Second
 
 // The pause before the port is opened again doubles with each failure in a row.
 const (
@@ -86,7 +91,7 @@ func (k *timekeeper) once(ctx context.Context, s *gnss.Scanner) error {
 	if err != nil {
 		return err
 	}
-	// The end of ctx also ends a write that nobody takes.
+	// The end of ctx also ends a Read that waits.
 	stop := context.AfterFunc(ctx, func() { _ = port.Close() })
 	defer func() {
 		if stop() {
@@ -96,7 +101,11 @@ func (k *timekeeper) once(ctx context.Context, s *gnss.Scanner) error {
 	k.mu.Lock()
 	k.line.open = true
 	k.mu.Unlock()
-	if _, err := port.Write(gnss.EnableTimeGPS()); err != nil { // others than u-blox pass it over
+	if err := port.SetWriteDeadline(time.Now().Add(requestTime)); err != nil {
+		return err
+	}
+	// Others than u-blox pass it over, and a line that takes nothing may still speak.
+	if _, err := port.Write(gnss.EnableTimeGPS()); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
 	e := &ear{Serial: port, k: k, scanner: s}

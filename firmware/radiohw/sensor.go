@@ -8,7 +8,7 @@ import (
 )
 
 // sensorBus is a board's I2C bus. It notices whether anything on it answers: the
-// driver takes a usual temperature where no sensor does, without a word.
+// driver takes a usual temperature where no sensor does.
 type sensorBus struct {
 	bus      bus.I2C // nil: the board has none
 	answered atomic.Bool

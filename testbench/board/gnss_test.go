@@ -33,6 +33,7 @@ type receiver struct {
 	mu     sync.Mutex
 	says   func(second int64) []byte
 	broken error
+	deaf   bool   // takes no commands
 	heard  []byte // commands to the receiver
 	wg     sync.WaitGroup
 }
@@ -65,7 +66,7 @@ func (r *receiver) open(context.Context) (bus.Serial, error) {
 	host, device := net.Pipe()
 	r.wg.Go(func() {
 		b := make([]byte, 64)
-		for {
+		for !r.deaf {
 			n, err := device.Read(b)
 			r.mu.Lock()
 			r.heard = append(r.heard, b[:n]...)
@@ -233,6 +234,20 @@ func TestSendAtGPSTime(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReceiverTakesNoCommands: a line that does not take the host's request, and would
+// block the writer for good, is read all the same.
+func TestReceiverTakesNoCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := &receiver{says: nmea, deaf: true}
+		t.Cleanup(line.wg.Wait)
+		b := start(t, Config{Poll: 50 * time.Millisecond, GNSS: radiohw.GNSS{Name: "/dev/gnss0", Open: line.open}})
+		time.Sleep(12 * time.Second)
+		if s := b.Radio.Status().GNSS; s.State != "locked" {
+			t.Errorf("%+v", *s)
+		}
+	})
 }
 
 // TestSendAtGPSTimeAfterNextLeapSecond has a receiver that knows of one more leap
