@@ -24,9 +24,6 @@ type Payout struct {
 	ClaimFor time.Duration `toml:"claim_for" help:"how long wallets can claim, at least 48h; 0 means 30 days"`
 }
 
-// claimFor is how long wallets can claim when nothing else is said.
-const claimFor = 30 * 24 * time.Hour
-
 // program is the distributor program; the zero one when none is named. Epochs that
 // wallets claim need it to their end, also when new ones are sent again.
 func (p Payout) program() (distributor.Program, error) {
@@ -41,7 +38,7 @@ func (p Payout) claiming() *settle.Claiming {
 	if p.Mode != "claim" {
 		return nil
 	}
-	return &settle.Claiming{For: cmp.Or(p.ClaimFor, claimFor), Random: rand.Reader}
+	return &settle.Claiming{For: cmp.Or(p.ClaimFor, settle.UsualClaim), Random: rand.Reader}
 }
 
 // check refuses a mode that this oracle cannot carry out.

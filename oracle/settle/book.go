@@ -208,7 +208,7 @@ func holdOne(tx store.Tx, b *Batch, i int, why string) error {
 		return nil
 	}
 	b.Held = set(b.Held, i, why)
-	return move(tx, b, i, "hold", ledger.Owed(b.Payouts[i].Wallet), ledger.Held(b.Payouts[i].Wallet))
+	return move(tx, b, i, true)
 }
 
 // release undoes holdOne.
@@ -218,12 +218,17 @@ func release(tx store.Tx, b *Batch, i int) error {
 	}
 	b.Held = maps.Clone(b.Held)
 	delete(b.Held, i)
-	return move(tx, b, i, "release", ledger.Held(b.Payouts[i].Wallet), ledger.Owed(b.Payouts[i].Wallet))
+	return move(tx, b, i, false)
 }
 
 // move books a hold or a release. The number of moves so far gives every booking a
 // cause of its own.
-func move(tx store.Tx, b *Batch, i int, verb string, from, to ledger.Account) error {
+func move(tx store.Tx, b *Batch, i int, hold bool) error {
+	w := b.Payouts[i].Wallet
+	verb, from, to := "hold", ledger.Owed(w), ledger.Held(w)
+	if !hold {
+		verb, from, to = "release", to, from
+	}
 	n := b.Moves[i]
 	b.Moves = set(b.Moves, i, n+1)
 	cause := fmt.Sprintf("%s/%d/%d/%d", verb, b.Epoch, b.Index, i)

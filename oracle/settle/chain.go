@@ -70,10 +70,10 @@ type Chain interface {
 	// Marks reads the markers' accounts, in the order of the markers.
 	Marks(ctx context.Context, ms []Marker) ([]Mark, error)
 	// History lists the final, successful transactions that touched a marker, also
-	// after the marker was closed. Strangers can add to it; what is from before a slot
-	// may be missing when they are too many: then nobody paid under the marker. With an error come those
-	// that are known all the same: somebody who may know more was not heard, so that
-	// the list does not show that a batch was never paid.
+	// after the marker was closed. Strangers can add to it. When they are too many, what
+	// is older than the slot from may be missing: nobody paid under the marker then. With
+	// an error come those that are known all the same: somebody who may know more was not
+	// heard, so that the list does not show that a batch was never paid.
 	History(ctx context.Context, m Marker, from uint64) ([]string, error)
 	// FirstBlock is the lowest slot from which on history is kept; of several
 	// endpoints, by the one that keeps most. What was final before is not in History.

@@ -22,6 +22,9 @@ type Claiming struct {
 	Random io.Reader // of which versions are drawn, so that nobody can take them first
 }
 
+// UsualClaim is how long wallets can claim where nothing else is said.
+const UsualClaim = 30 * 24 * time.Hour
+
 // MinClaim is the shortest time to claim in. The program wants a day between an
 // end that lies ahead and the moment from which it gives back.
 const MinClaim = 48 * time.Hour

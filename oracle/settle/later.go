@@ -1,6 +1,7 @@
 package settle
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"heliograph/oracle/reward"
@@ -76,7 +77,7 @@ func laterIndices(tx store.Tx, e poc.Epoch) (out []uint32, err error) {
 	prefix := batchPrefix(e)
 	err = tx.Scan(prefix, batchKey(e, firstLater), func(k, _ []byte) bool {
 		if n := k[len(prefix):]; len(n) == 4 {
-			out = append(out, uint32(n[0])<<24|uint32(n[1])<<16|uint32(n[2])<<8|uint32(n[3]))
+			out = append(out, binary.BigEndian.Uint32(n))
 		}
 		return true
 	})

@@ -177,6 +177,9 @@ func (s *Settler) sendClosing(ctx context.Context, r Reclaimer, c closing) error
 // refused for the first time in a row.
 func (s *Settler) refusedOnce(first Marker) bool {
 	again := s.refused[first]
+	if len(s.refused) >= maxRefusals {
+		clear(s.refused)
+	}
 	s.refused[first] = true
 	return !again
 }

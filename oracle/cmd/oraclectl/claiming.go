@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"heliograph/oracle/audit"
 	"heliograph/oracle/settle"
@@ -41,7 +40,7 @@ func (c command) claiming(ctx context.Context, e poc.Epoch, endpoints []string, 
 	if cfg.Distributor, err = distributor.ParseProgram(program); err != nil {
 		return nil, err
 	}
-	return &settle.Claiming{For: claimFor, Random: noRandom{}}, nil
+	return &settle.Claiming{For: settle.UsualClaim, Random: noRandom{}}, nil
 }
 
 // madeBy is the program of the distributor that an epoch's first marker shows, "" when
@@ -61,10 +60,6 @@ func madeBy(ctx context.Context, t audit.Trail, hot, mint string, e poc.Epoch) (
 	}
 	return "", nil
 }
-
-// claimFor is how long wallets can claim if the distributor is yet to be made: as the
-// oracle's default.
-const claimFor = 30 * 24 * time.Hour
 
 // noRandom draws nothing: settle rebuild signs nothing.
 type noRandom struct{}
