@@ -11,7 +11,8 @@
 // table. The types are string, bool, signed and unsigned integers, float64,
 // time.Duration ("90s"), []string (an array in the file, commas elsewhere) and
 // everything that implements encoding.TextUnmarshaler. A value that is in the
-// struct before [Load] is the default.
+// struct before [Load] is the default; with `must:"set"` it stands for none, and the
+// program refuses it.
 //
 // Secrets do not belong in a configuration: a key names the file that holds one.
 //

@@ -13,6 +13,7 @@ import (
 type field struct {
 	key   string // "antenna.gain_db"
 	help  string
+	must  bool          // the default is none: help says that it must be set
 	value reflect.Value // settable
 }
 
@@ -56,7 +57,7 @@ func appendFields(fs []field, prefix string, v reflect.Value) ([]field, error) {
 		if name == "" {
 			return nil, fmt.Errorf("settings: field %s has no toml tag", t.Name)
 		}
-		f := field{key: prefix + name, help: t.Tag.Get("help"), value: v.Field(i)}
+		f := field{key: prefix + name, help: t.Tag.Get("help"), must: t.Tag.Get("must") == "set", value: v.Field(i)}
 		switch {
 		case leaf(t.Type):
 			fs = append(fs, f)

@@ -62,7 +62,11 @@ func help(fields []field, src Source) string {
 	}
 	b.WriteString("\n      read settings from a TOML file\n")
 	for _, f := range fields {
-		fmt.Fprintf(&b, "  --%s %s (default %s)\n", f.flag(), strings.ToUpper(f.kind()), f.text())
+		origin := "default " + f.text()
+		if f.must {
+			origin = "must be set"
+		}
+		fmt.Fprintf(&b, "  --%s %s (%s)\n", f.flag(), strings.ToUpper(f.kind()), origin)
 		if f.help != "" {
 			fmt.Fprintf(&b, "      %s\n", f.help)
 		}

@@ -140,6 +140,20 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+func TestHelpNamesWhatMustBeSet(t *testing.T) {
+	cfg := struct {
+		Gain float64 `toml:"gain" help:"of the antenna" must:"set"`
+		Loss float64 `toml:"loss"`
+	}{Gain: -1000}
+	var out strings.Builder
+	if err := Load(&cfg, Source{Args: []string{"--help"}, Out: &out}); !errors.Is(err, ErrHelp) {
+		t.Fatal(err)
+	}
+	if h := out.String(); !strings.Contains(h, "--gain NUMBER (must be set)\n") || strings.Contains(h, "-1000") || !strings.Contains(h, "--loss NUMBER (default 0.0)\n") {
+		t.Error(h)
+	}
+}
+
 func TestPositionalArguments(t *testing.T) {
 	cfg := defaults()
 	var words []string

@@ -30,7 +30,10 @@ const usage = `Usage: hotspotctl [flags] status     how the hotspot is
        hotspotctl radio COMMAND      the concentrator: probe, listen, send, spectrum, selftest,
                                      firmware import, import-conf (see hotspotctl radio --help)
        hotspotctl [flags] rewards prove --epoch N --url ORACLE
-                                     what it earned, proven against the root on chain`
+                                     what it earned, proven against the root on chain
+
+Exit codes: 0 all is well; 1 something is wrong or differs, or it cannot be asked; 2
+wrong usage; 130 a radio command was interrupted.`
 
 const examples = `  hotspotctl status
   hotspotctl --json status | jq .outbox
@@ -95,10 +98,16 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "hotspotctl: %v\n", err)
+		if errors.Is(err, errUsage) {
+			return 2
+		}
 		return 1
 	}
 	return 0
 }
+
+// errUsage ends a command whose command line is wrong.
+var errUsage = errors.New("see --help")
 
 // maxStatus bounds what is read of an answer.
 const maxStatus = 1 << 20

@@ -55,7 +55,7 @@ type earned struct {
 func rewardsProve(ctx context.Context, cfg config, w io.Writer) error {
 	n, err := strconv.ParseUint(cfg.Epoch, 10, 32)
 	if err != nil {
-		return fmt.Errorf("rewards prove: epoch %q is not a number: name one with --epoch", cfg.Epoch)
+		return fmt.Errorf("rewards prove: epoch %q is not a number: name one with --epoch (%w)", cfg.Epoch, errUsage)
 	}
 	id, err := subject(cfg)
 	if err != nil {
@@ -85,7 +85,7 @@ func subject(cfg config) (identity.HotspotID, error) {
 	if cfg.Hotspot != "" {
 		id, err := identity.ParseText(cfg.Hotspot)
 		if err != nil {
-			return id, fmt.Errorf("--hotspot: %w", err)
+			return id, fmt.Errorf("--hotspot: %w: give the key as `hotspotctl key show` prints it (%w)", err, errUsage)
 		}
 		return id, nil
 	}
@@ -200,7 +200,7 @@ func (e earned) print(w io.Writer) error {
 		chain = fmt.Sprintf("the root is in memo %s of %s", e.Signature, e.Payer)
 	}
 	_, err := fmt.Fprintf(w, "%-8s %d\n%-8s %s\n%-8s %s\n%-8s %d for beacons, %d as witness, %d for data\n%-8s row %d of %d leads to root %s\n%-8s %s\n",
-		"epoch", e.Epoch, "hotspot", e.Hotspot, "owner", e.Owner, "earned", e.Beacon, e.Witness, e.Data, "proof", e.Index, e.Size, e.Root, "chain", chain)
+		"epoch", e.Epoch, "hotspot", e.Hotspot, "owner", e.Owner, "earned", e.Beacon, e.Witness, e.Data, "proof", e.Index+1, e.Size, e.Root, "chain", chain)
 	return err
 }
 

@@ -76,7 +76,8 @@ func TestRewardsProve(t *testing.T) {
 		{name: "another root on chain", text: "hsr1 e=7 n=1 t=1 r=" + rootText + " l=00 w=00", code: 1, want: "does NOT hold this root"},
 		{name: "another epoch on chain", text: "hsr1 e=8 n=1 t=1 r=00 l=00 w=" + rootText, code: 1, want: "does NOT hold this root"},
 		{name: "made up by the endpoint", tamper: true, code: 1, want: "not signed by its payer"},
-		{name: "no epoch", args: []string{"--epoch", "x"}, code: 1, want: "name one with --epoch"},
+		{name: "no epoch", args: []string{"--epoch", "x"}, code: 2, want: "name one with --epoch"},
+		{name: "no hotspot's key", args: []string{"--hotspot", "1abc"}, code: 2, want: "key show"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := good

@@ -37,13 +37,13 @@ type config struct {
 }
 
 type positionConfig struct {
-	Latitude  float64 `toml:"latitude" help:"of the antenna, degrees north, -90 to 90"`
-	Longitude float64 `toml:"longitude" help:"of the antenna, degrees east, -180 to 180"`
+	Latitude  float64 `toml:"latitude" help:"of the antenna, degrees north, -90 to 90" must:"set"`
+	Longitude float64 `toml:"longitude" help:"of the antenna, degrees east, -180 to 180" must:"set"`
 	Elevation int16   `toml:"elevation_m" help:"of the antenna above ground, metres"`
 }
 
 type antennaConfig struct {
-	Gain float64 `toml:"gain_dbi" help:"gain of the antenna in dBi as its data sheet says; must be set"`
+	Gain float64 `toml:"gain_dbi" help:"gain of the antenna in dBi as its data sheet says" must:"set"`
 	Loss float64 `toml:"cable_loss_db" help:"loss of the cable between radio and antenna in dB"`
 }
 
