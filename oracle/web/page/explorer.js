@@ -129,7 +129,7 @@ function beaconCard(b) {
       el("td", { class: "num" }, db(w.snr_cdb, "dB")),
       el("td", { class: verdictClass(w) }, w.text)));
     d.append(el("div", { class: "scroll" }, el("table", {},
-      el("thead", {}, el("tr", {}, el("th", {}, "Witness"), el("th", {}, "RSSI"), el("th", {}, "SNR"), el("th", {}, "Verdict"))),
+      el("thead", {}, el("tr", {}, el("th", {}, "Witness"), el("th", { class: "num" }, "RSSI"), el("th", { class: "num" }, "SNR"), el("th", {}, "Verdict"))),
       el("tbody", {}, ...rows))));
   }
   return d;
@@ -172,7 +172,7 @@ async function openEpoch(d, e) {
   const batches = (full.settlement && full.settlement.batches) || [];
   if (batches.length) {
     d.append(el("div", { class: "scroll" }, el("table", {},
-      el("thead", {}, el("tr", {}, el("th", {}, "Batch"), el("th", {}, "State"), el("th", {}, "Recipients"), el("th", {}, "Sum"), el("th", {}, "Transaction"))),
+      el("thead", {}, el("tr", {}, el("th", {}, "Batch"), el("th", {}, "State"), el("th", { class: "num" }, "Recipients"), el("th", { class: "num" }, "Sum"), el("th", {}, "Transaction"))),
       el("tbody", {}, ...batches.map((b) => el("tr", {}, el("td", {}, b.index), el("td", {}, b.state),
         el("td", { class: "num" }, b.recipients), el("td", { class: "num" }, b.sum), el("td", {}, el("code", {}, b.signature || "–"))))))));
   }
