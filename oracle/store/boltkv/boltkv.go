@@ -138,7 +138,7 @@ func (kv *KV) checkFree() error {
 		return err
 	}
 	if free < kv.minFree {
-		return fmt.Errorf("%w: %d bytes are free, the floor is %d: make room or lower the floor", store.ErrFull, free, kv.minFree)
+		return fmt.Errorf("%w: %d bytes are free, the floor is %d: make room, or lower the floor (oracled: min_free_bytes)", store.ErrFull, free, kv.minFree)
 	}
 	return nil
 }

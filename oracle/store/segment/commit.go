@@ -179,7 +179,7 @@ func (l *Log) commit(b *batch) error {
 		return fmt.Errorf("ask for free space: %w", err)
 	}
 	if need := uint64(len(b.buf) + fileHeaderSize + markSize); free < need || free-need < l.cfg.MinFree {
-		return fmt.Errorf("%w: %d bytes are free in %s, the floor is %d: make room or lower the floor",
+		return fmt.Errorf("%w: %d bytes are free in %s, the floor is %d: make room, or lower the floor (oracled: min_free_bytes)",
 			store.ErrFull, free, l.fs.Dir(), l.cfg.MinFree)
 	}
 	seg := l.seg
