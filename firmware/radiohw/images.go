@@ -36,15 +36,20 @@ func replaceFile(path string, b []byte) error {
 	return nil
 }
 
+// gainControl names the gain control's image for a configuration's radios.
+func gainControl(cfg *sx1302.Config) string {
+	if cfg.Radios[cfg.ClockSource].Kind == calc.SX1250 {
+		return "agc_sx1250"
+	}
+	return "agc_sx125x"
+}
+
 // LoadFirmware reads the images that a configuration needs from store. An image
 // that is not there is left out: starting the chip then says what is missing and
 // how to get it. Unknown names those that are none of the vendor's, which only a
 // simulated chip runs.
 func LoadFirmware(store string, cfg *sx1302.Config) (fw sx1302.Firmware, unknown []string, err error) {
-	agc := "agc_sx125x"
-	if cfg.Radios[cfg.ClockSource].Kind == calc.SX1250 {
-		agc = "agc_sx1250"
-	}
+	agc := gainControl(cfg)
 	for _, want := range []struct {
 		name string
 		to   *[]byte
@@ -102,10 +107,7 @@ func StoreFirmware(store string, cfg *sx1302.Config, fw sx1302.Firmware) error {
 	if err := os.MkdirAll(store, 0o755); err != nil {
 		return fmt.Errorf("radiohw: store firmware: %w", err)
 	}
-	agc := "agc_sx125x"
-	if cfg.Radios[cfg.ClockSource].Kind == calc.SX1250 {
-		agc = "agc_sx1250"
-	}
+	agc := gainControl(cfg)
 	for name, b := range map[string][]byte{agc: fw.AGC, "arb": fw.ARB, "cal_sx125x": fw.Cal, "sx1261": fw.SX1261} {
 		if len(b) == 0 {
 			continue

@@ -95,6 +95,23 @@ func listenAsVendor(t *testing.T, x *SX1261, vendor []write) {
 	}
 }
 
+// recorded reads a transmission out of a recording: what its registers held when it
+// was triggered.
+type recorded struct {
+	t     *testing.T
+	s     *stream
+	front Radio
+	chain uint16 // what is added to a register's address
+}
+
+func (r *recorded) reg(f field) int {
+	v, err := strconv.ParseUint(r.s.state[key(0, int(f.addr()+r.chain))], 16, 8)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return f.extract(byte(v))
+}
+
 // packetOf reads a packet's parameters out of a recording.
 func packetOf(t *testing.T, c *Concentrator, s *stream, vendor []write) radio.TxPacket {
 	t.Helper()
@@ -104,87 +121,98 @@ func packetOf(t *testing.T, c *Concentrator, s *stream, vendor []write) radio.Tx
 			chain = 1
 		}
 	}
-	d := uint16(chain * chainStride)
-	reg := func(f field) int {
-		v, err := strconv.ParseUint(s.state[key(0, int(f.addr()+d))], 16, 8)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return f.extract(byte(v))
+	r := &recorded{t: t, s: s, front: c.cfg.Radios[chain], chain: uint16(chain * chainStride)}
+	p := radio.TxPacket{RadioChain: uint8(chain), Frequency: r.frequency()}
+	fsk := r.reg(regTxTopAGenCfg0ModulationType) == 1
+	p.Payload = r.payload(fsk)
+	if fsk {
+		r.fsk(&p)
+	} else {
+		r.lora(&p)
 	}
-	front := c.cfg.Radios[chain]
-	p := radio.TxPacket{RadioChain: uint8(chain)}
+	for _, g := range r.front.Gains {
+		if int(g.Register(r.front.Kind)) == r.reg(regTxTopAAgcTxPwrAgcTxPwr) {
+			p.Power = g.Power
+		}
+	}
 	switch {
-	case reg(regTxTopATxTrigTxTrigDelayed) == 1:
-		p.When = radio.AtTick
-	case reg(regTxTopATxTrigTxTrigGps) == 1:
+	case r.reg(regTxTopATxTrigTxTrigDelayed) == 1:
+		p.When, p.Tick = radio.AtTick, r.tick(p.DataRate)
+	case r.reg(regTxTopATxTrigTxTrigGps) == 1:
 		p.When = radio.AtGPS
 	}
-	first, n := addrTxBuffer+int(d), reg(regTxTopATxrxCfg03PayloadLength)
-	fsk := reg(regTxTopAGenCfg0ModulationType) == 1
+	return p
+}
+
+func (r *recorded) payload(fsk bool) []byte {
+	first, n := addrTxBuffer+int(r.chain), r.reg(regTxTopATxrxCfg03PayloadLength)
 	if fsk { // the length is the first byte on air
-		first, n = first+1, reg(regTxTopAFskPktLenPktLength)
+		first, n = first+1, r.reg(regTxTopAFskPktLenPktLength)
 	}
+	var out []byte
 	for i := range n {
-		b, err := hex.DecodeString(s.state[key(0, first+i)])
+		b, err := hex.DecodeString(r.s.state[key(0, first+i)])
 		if err != nil {
-			t.Fatal(err)
+			r.t.Fatal(err)
 		}
-		p.Payload = append(p.Payload, b...)
+		out = append(out, b...)
 	}
-	want := uint32(reg(regTxTopATxRffeIfFreqRfHFreqRf)<<16 | reg(regTxTopATxRffeIfFreqRfMFreqRf)<<8 | reg(regTxTopATxRffeIfFreqRfLFreqRf))
+	return out
+}
+
+// frequency is the lowest one with the registers' value.
+func (r *recorded) frequency() radio.Hertz {
+	want := uint32(r.reg(regTxTopATxRffeIfFreqRfHFreqRf)<<16 | r.reg(regTxTopATxRffeIfFreqRfMFreqRf)<<8 | r.reg(regTxTopATxRffeIfFreqRfLFreqRf))
 	low, high := 100*radio.MHz, 1100*radio.MHz
-	for low < high { // the lowest frequency with that register
+	for low < high {
 		mid := (low + high) / 2
-		if v, err := calc.TxFrequency(front.Kind, mid); err == nil && v < want {
+		if v, err := calc.TxFrequency(r.front.Kind, mid); err == nil && v < want {
 			low = mid + 1
 		} else {
 			high = mid
 		}
 	}
-	p.Frequency = low
-	if fsk {
-		div := reg(regTxTopAFskBitRateMsbBitRate)<<8 | reg(regTxTopAFskBitRateLsbBitRate)
-		p.DataRate = radio.FSKRate(uint32((32_000_000 + div/2) / div))
-		p.NoCRC = reg(regTxTopAFskCfg0CrcEn) == 0
-		p.Preamble = uint16(reg(regTxTopAFskPreambleSizeMsbPreambleSize)<<8 | reg(regTxTopAFskPreambleSizeLsbPreambleSize))
-		dev, err := calc.TxDeviation(fskDeviation(p.DataRate.BitRate))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := reg(regTxTopATxRffeIfFreqDevHFreqDev)<<8 | reg(regTxTopATxRffeIfFreqDevLFreqDev); got != int(dev) {
-			t.Skipf("recorded with a deviation of %d, a packet of %v has LoRaWAN's, %d: radio.TxPacket has no other", got, p.DataRate, dev)
-		}
-	} else {
-		sf := radio.SpreadingFactor(reg(regTxTopATxrxCfg00ModemSf))
-		p.DataRate = radio.LoRaRate(sf, 125*radio.KHz<<(reg(regTxTopATxrxCfg00ModemBw)-4))
-		p.Coding = radio.CodingRate(reg(regTxTopATxrxCfg01CodingRate))
-		p.InvertIQ = reg(regTxTopATxCfg00ChirpInvert) == 1
-		p.Implicit = reg(regTxTopATxrxCfg02ImplicitHeader) == 1
-		p.NoCRC = reg(regTxTopATxrxCfg02CrcEn) == 0
-		p.Preamble = uint16(reg(regTxTopATxrxCfg13PreambleSymbNb)<<8 | reg(regTxTopATxrxCfg12PreambleSymbNb))
+	return low
+}
+
+func (r *recorded) fsk(p *radio.TxPacket) {
+	div := r.reg(regTxTopAFskBitRateMsbBitRate)<<8 | r.reg(regTxTopAFskBitRateLsbBitRate)
+	p.DataRate = radio.FSKRate(uint32((32_000_000 + div/2) / div))
+	p.NoCRC = r.reg(regTxTopAFskCfg0CrcEn) == 0
+	p.Preamble = uint16(r.reg(regTxTopAFskPreambleSizeMsbPreambleSize)<<8 | r.reg(regTxTopAFskPreambleSizeLsbPreambleSize))
+	dev, err := calc.TxDeviation(fskDeviation(p.DataRate.BitRate))
+	if err != nil {
+		r.t.Fatal(err)
 	}
-	for _, g := range front.Gains {
-		if int(g.Register(front.Kind)) == reg(regTxTopAAgcTxPwrAgcTxPwr) {
-			p.Power = g.Power
-		}
+	if got := r.reg(regTxTopATxRffeIfFreqDevHFreqDev)<<8 | r.reg(regTxTopATxRffeIfFreqDevLFreqDev); got != int(dev) {
+		r.t.Skipf("recorded with a deviation of %d, a packet of %v has LoRaWAN's, %d: radio.TxPacket has no other", got, p.DataRate, dev)
 	}
-	if p.When != radio.AtTick {
-		return p
-	}
+}
+
+func (r *recorded) lora(p *radio.TxPacket) {
+	sf := radio.SpreadingFactor(r.reg(regTxTopATxrxCfg00ModemSf))
+	p.DataRate = radio.LoRaRate(sf, 125*radio.KHz<<(r.reg(regTxTopATxrxCfg00ModemBw)-4))
+	p.Coding = radio.CodingRate(r.reg(regTxTopATxrxCfg01CodingRate))
+	p.InvertIQ = r.reg(regTxTopATxCfg00ChirpInvert) == 1
+	p.Implicit = r.reg(regTxTopATxrxCfg02ImplicitHeader) == 1
+	p.NoCRC = r.reg(regTxTopATxrxCfg02CrcEn) == 0
+	p.Preamble = uint16(r.reg(regTxTopATxrxCfg13PreambleSymbNb)<<8 | r.reg(regTxTopATxrxCfg12PreambleSymbNb))
+}
+
+// tick is the packet's start: the timer's trigger, and the delay after it.
+func (r *recorded) tick(rate radio.DataRate) radio.Tick {
 	var delay uint16
-	if !fsk {
+	if rate.Modulation == radio.LoRa {
 		var err error
-		if delay, err = calc.StartDelay(front.Kind, p.DataRate); err != nil {
-			t.Fatal(err)
+		if delay, err = calc.StartDelay(r.front.Kind, rate); err != nil {
+			r.t.Fatal(err)
 		}
 	}
 	var at uint32
 	for i := range uint16(4) {
-		at = at<<8 | uint32(reg(regTxTopATimerTrigByte3TimerDelayedTrig.plus(i)))
+		at = at<<8 | uint32(r.reg(regTxTopATimerTrigByte3TimerDelayedTrig.plus(i)))
 	}
-	p.Tick = radio.Tick((at + uint32(delay)) / calc.CyclesPerMicro)
-	return p
+	return radio.Tick((at + uint32(delay)) / calc.CyclesPerMicro)
 }
 
 // TestReceiveRecorded feeds the recorded FIFO contents to the driver.

@@ -47,28 +47,12 @@ func TestChipOnTerminal(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	images := filepath.Join(t.TempDir(), "images")
-	ctx, cancel := context.WithCancel(t.Context())
 	var out screen
-	done := make(chan error, 1)
-	go func() {
-		done <- runChip(ctx, []string{"--pty", "--images", images, "--traffic", "300ms", "--eui", "258"}, &out)
-	}()
-	defer func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
-	var path []string
-	for deadline := time.Now().Add(10 * time.Second); path == nil; time.Sleep(10 * time.Millisecond) {
-		if path = regexp.MustCompile(`serving on (\S+)`).FindStringSubmatch(out.String()); path == nil && time.Now().After(deadline) {
-			t.Fatalf("no device: %s", out.String())
-		}
-	}
+	path := serveChip(t, &out, images)
 	call := func(args ...string) string {
 		t.Helper()
-		args = append([]string{"radio"}, append(args, "--device", path[1], "--firmware", images)...)
-		b, err := exec.CommandContext(ctx, ctl, args...).Output()
+		args = append([]string{"radio"}, append(args, "--device", path, "--firmware", images)...)
+		b, err := exec.CommandContext(t.Context(), ctl, args...).Output()
 		if err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, b)
 		}
@@ -112,9 +96,32 @@ func TestChipOnTerminal(t *testing.T) {
 	if got := out.String(); strings.Contains(got, "no_chip") || strings.Count(got, "packets are lost until") == 0 {
 		t.Errorf("while no host was there: %s", got)
 	}
-	refused(t, ctl, []string{"send", "cafe", "--conf", narrowConf(t, conf), "--region", "EU868", "--gain-dbi", "0", "--json", "--device", path[1], "--firmware", images})
-	interrupted(t, ctl, &out, []string{"send", "cafe", "--conf", conf, "--region", "EU868", "--gain-dbi", "0", "--data-rate", "SF12BW125", "--device", path[1], "--firmware", images})
-	closedPipe(t, ctl, []string{"listen", "--conf", conf, "--device", path[1], "--firmware", images})
+	refused(t, ctl, []string{"send", "cafe", "--conf", narrowConf(t, conf), "--region", "EU868", "--gain-dbi", "0", "--json", "--device", path, "--firmware", images})
+	interrupted(t, ctl, &out, []string{"send", "cafe", "--conf", conf, "--region", "EU868", "--gain-dbi", "0", "--data-rate", "SF12BW125", "--device", path, "--firmware", images})
+	closedPipe(t, ctl, []string{"listen", "--conf", conf, "--device", path, "--firmware", images})
+}
+
+// serveChip serves a chip until the test ends, and returns its device.
+func serveChip(t *testing.T, out *screen, images string) (path string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- runChip(ctx, []string{"--pty", "--images", images, "--traffic", "300ms", "--eui", "258"}, out)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if m := regexp.MustCompile(`serving on (\S+)`).FindStringSubmatch(out.String()); m != nil {
+			return m[1]
+		}
+	}
+	t.Fatalf("no device: %s", out.String())
+	return ""
 }
 
 // narrowConf is a configuration that lets the radio transmit elsewhere only.
