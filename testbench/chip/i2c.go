@@ -66,10 +66,3 @@ func (c *Chip) sensor(reg byte) byte {
 	}
 	return 0
 }
-
-// SetTemperature changes what the sensor measures.
-func (c *Chip) SetTemperature(celsius float64) {
-	c.lock()
-	defer c.unlock()
-	c.cfg.Temperature = celsius
-}

@@ -12,8 +12,7 @@ import (
 // errBus is what BusError makes the host's driver say.
 var errBus = errors.New("chip: spi transfer: input/output error")
 
-// Stats counts what went over the wires since the chip was made or since
-// [Chip.ResetStats].
+// Stats counts what went over the wires since the chip was made.
 type Stats struct {
 	Frames      int64         // SPI frames of the SX1302's chip select, radios included
 	Bytes       int64         // bytes of those frames, header and all
@@ -43,13 +42,6 @@ func (c *Chip) Stats() Stats {
 	c.lock()
 	defer c.unlock()
 	return c.stats
-}
-
-// ResetStats sets the counters to zero.
-func (c *Chip) ResetStats() {
-	c.lock()
-	defer c.unlock()
-	c.stats = Stats{}
 }
 
 // Record starts a new transcript, or with false ends it. A transcript grows
