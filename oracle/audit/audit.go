@@ -105,6 +105,7 @@ type audit struct {
 	b      epoch.Bundle
 	o      Options
 	closed string // the close memo as it is on chain, "" when there is none
+	claims bool   // wallets claim, by the commit memo
 }
 
 func (a *audit) compare(what, computed, claimed, note string) {
@@ -180,6 +181,9 @@ func (a *audit) chain(ctx context.Context, res epoch.Result) error {
 		tx, err := a.o.Chain.Transaction(ctx, m.signature)
 		if err != nil {
 			return fmt.Errorf("audit: %s: %w", m.what, err)
+		}
+		if m.signature == a.b.Memos.Commit && found(tx, m.text+settle.ClaimMode, false) == m.text+settle.ClaimMode {
+			m.text, a.claims = m.text+settle.ClaimMode, true // the mode is the oracle's choice, once
 		}
 		a.compare(m.what, m.text, found(tx, m.text, m.prefix), "the chain says something else")
 		if m.prefix && a.last() {

@@ -113,7 +113,24 @@ func (a *audit) payments(ctx context.Context, list []reward.Payout, hot string, 
 	}
 	paid, found, err := Payments(ctx, a.o.Trail, s)
 	a.Paid, a.Comparisons = &paid, append(a.Comparisons, found...)
+	if err == nil && a.b.Memos.Commit != "" {
+		a.mode(paid)
+	}
 	return err
+}
+
+// mode holds how payouts were made against the commit memo.
+func (a *audit) mode(paid Paid) {
+	sent, claimed := "they are sent", "wallets claim them"
+	said := map[bool]string{false: sent, true: claimed}[a.claims]
+	did := said
+	switch {
+	case paid.Distributor != "":
+		did = claimed
+	case paid.Batches > 0:
+		did = sent
+	}
+	a.compare("way of the payouts", said, did, "the commit memo says otherwise: in two ways an epoch could be paid twice")
 }
 
 // identityOf reads "hot=... mint=... treasury=...".

@@ -28,6 +28,9 @@ func (c *claims) fund(ctx context.Context, e *Epoch) error {
 	case Recover:
 		return c.funded(ctx, e, landing{batch: b, facts: facts[0], signature: facts[0].Foreign})
 	case Sign:
+		if unsent, err := c.unsent(ctx, e); err != nil || !unsent {
+			return err
+		}
 		return errors.Join(c.unsure, c.signFund(ctx, e))
 	case Resend:
 		return c.sendFund(ctx, b.Attempts[len(b.Attempts)-1].Tx)

@@ -26,11 +26,15 @@ type Sent struct {
 // lookBack runs before anything is signed for an epoch. When the store was lost, or
 // is older than the chain, the epoch's memos may be there already, and are taken over.
 // An auditor thus finds the memo that preceded the first payout, and the history of
-// the markers is read from there on. False: it is not known whether there is one.
+// the markers is read from there on. So may be those of an oracle in the other mode: an
+// epoch that is sent is never claimed, nor the other way round. False: it is not known whether there is one.
 func (s *Settler) lookBack(ctx context.Context, e *Epoch) (bool, error) {
 	h, ok := s.chain.(Historian)
 	if !ok || e.Commit.Final || s.lookedBack[e.Epoch] {
 		return true, nil
+	}
+	if s.wrongMode[e.Epoch] {
+		return false, nil
 	}
 	seed := commitment{Epoch: e.Epoch, Hash: e.Secret.Commitment(e.Epoch)}
 	seed.Memo.Text = SeedText(e.Epoch, seed.Hash)
@@ -46,13 +50,13 @@ func (s *Settler) lookBack(ctx context.Context, e *Epoch) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	found, err := s.sent(ctx, h, seed.Memo.Slot, e.Commit.Text, seed.Memo.Text)
+	found, err := s.sent(ctx, h, seed.Memo.Slot, e.Commit.Text, e.commitText(e.Claims == nil), seed.Memo.Text)
 	if err != nil {
 		return false, fmt.Errorf("settle: ask whether epoch %d was committed to before: %w", e.Epoch, err)
 	}
 	save := func() error { return s.save(ctx, epochKey(e.Epoch), *e) }
 	why := ""
-	if found[0].Signature == "" {
+	if found[0].Signature == "" && found[1].Signature == "" {
 		if why, err = s.forgets(ctx, seed.Memo.Slot); err != nil {
 			return false, err
 		}
@@ -66,11 +70,14 @@ func (s *Settler) lookBack(ctx context.Context, e *Epoch) (bool, error) {
 		}
 	}
 	s.lookedBack[e.Epoch] = true
-	if !known && found[1].Signature != "" && !found[1].Alone {
-		seed.Memo.Final, seed.Memo.Signature, seed.Memo.Slot = true, found[1].Signature, found[1].Slot
+	if !known && found[2].Signature != "" && !found[2].Alone {
+		seed.Memo.Final, seed.Memo.Signature, seed.Memo.Slot = true, found[2].Signature, found[2].Slot
 		if err := s.save(ctx, commitKey(e.Epoch), seed); err != nil {
 			return false, err
 		}
+	}
+	if !e.oldest(found[0], found[1]) {
+		return s.otherMode(ctx, e, found[1])
 	}
 	if found[0].Signature == "" {
 		return true, nil
@@ -95,13 +102,15 @@ func (s *Settler) firstCommit(ctx context.Context, e *Epoch) (bool, error) {
 	} else if err != nil && !errors.Is(err, ErrUnknown) {
 		return false, err
 	}
-	found, err := s.sent(ctx, h, min(from, e.Commit.Slot), e.Commit.Text, SeedText(e.Epoch, hash))
+	found, err := s.sent(ctx, h, min(from, e.Commit.Slot), e.Commit.Text, e.commitText(e.Claims == nil), SeedText(e.Epoch, hash))
 	if err != nil {
 		return false, fmt.Errorf("settle: ask for the first commit memo of epoch %d: %w", e.Epoch, err)
 	}
 	save := func() error { return s.save(ctx, epochKey(e.Epoch), *e) }
 	why := ""
 	switch {
+	case !e.oldest(found[0], found[1]):
+		return s.otherMode(ctx, e, found[1])
 	case found[0].Signature == "":
 		why = fmt.Sprintf("the commit memo %s is final, and no endpoint lists it among the hot key's transactions: add one to solana.rpc that does", e.Commit.Signature)
 	case found[0].Slot < e.Commit.Slot:

@@ -46,7 +46,12 @@ func (s *Settler) pay(ctx context.Context, e *Epoch, height uint64) (left int, e
 	if err != nil {
 		return len(q.open), err
 	}
-	err = errors.Join(p.unsure, p.act(ctx, batches, facts))
+	sure := true
+	if p.dated {
+		sure, err = p.firstMarker(ctx)
+		p.dated = sure // otherwise nothing is signed in this pass
+	}
+	err = errors.Join(err, p.unsure, p.act(ctx, batches, facts))
 	e.Stalled, e.Refused = p.stalled, p.refused
 	e.Batches, e.Later, e.Reclaimed = p.epoch.Batches, p.epoch.Later, p.epoch.Reclaimed
 	return len(q.open), err

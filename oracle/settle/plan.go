@@ -28,15 +28,24 @@ type Roots struct {
 	Payouts [32]byte // Merkle root over the list of payouts; see package claim
 	List    [32]byte // SHA-256 of the published list
 	Rewards [32]byte // Merkle root over what each hotspot earned
+	Claim   bool     // wallets claim the payouts; otherwise they are sent
 }
 
 // CommitText is the memo that is final on chain before the first payout. The root of
 // the rewards is in it beside that of the payouts, because a hotspot's share cannot
 // be shown by what its owner is paid: owners have several hotspots, and sums of
-// earlier epochs are carried over.
+// earlier epochs are carried over. How the payouts are made is in it, because each
+// epoch is paid in one way only.
 func CommitText(e poc.Epoch, count int, total ledger.Amount, r Roots) string {
-	return fmt.Sprintf("hsr1 e=%d n=%d t=%d r=%x l=%x w=%x", e, count, total, r.Payouts, r.List, r.Rewards)
+	text := fmt.Sprintf("hsr1 e=%d n=%d t=%d r=%x l=%x w=%x", e, count, total, r.Payouts, r.List, r.Rewards)
+	if r.Claim {
+		text += ClaimMode
+	}
+	return text
 }
+
+// ClaimMode ends the commit memo of an epoch whose payouts wallets claim.
+const ClaimMode = " m=c"
 
 // CloseText is the memo that ends an epoch and reveals its secret.
 func CloseText(e poc.Epoch, secret poc.Secret, paid, held ledger.Amount) string {
@@ -69,7 +78,8 @@ func (s *Settler) freeze(ctx context.Context, l List) error {
 		var old Epoch
 		found, err := get(tx, epochKey(l.Epoch), &old)
 		done = found
-		if found && (old.Commit.Text != p.epoch.Commit.Text || old.Secret != l.Secret) {
+		// An epoch stays in the mode that it was frozen in.
+		if found && (old.Commit.Text != p.epoch.commitText(old.Claims != nil) || old.Secret != l.Secret) {
 			return fmt.Errorf("%w: epoch %d: have %q, got %q", ErrConflict, l.Epoch, old.Commit.Text, p.epoch.Commit.Text)
 		}
 		return err
@@ -99,19 +109,25 @@ func (s *Settler) plan(l List) (p plan, err error) {
 	p.epoch = Epoch{
 		Epoch: l.Epoch, State: Frozen, Root: root, Rewards: l.Rewards, ListHash: l.ListHash, Total: total, Count: len(l.Payouts),
 		Identity: s.signer.Identity(), Rules: l.Rules, Secret: l.Secret,
-		Commit: Memo{Text: CommitText(l.Epoch, len(l.Payouts), total, Roots{Payouts: root, List: l.ListHash, Rewards: l.Rewards})},
 	}
 	if p.epoch.Claims, err = s.planClaims(l); err != nil {
 		return p, err
 	}
+	p.epoch.Commit.Text = p.epoch.commitText(p.epoch.Claims != nil)
+	p.batches = s.cut(p.epoch, l.Payouts)
+	return p, nil
+}
+
+// cut makes an epoch's batches.
+func (s *Settler) cut(e Epoch, list []reward.Payout) (out []Batch) {
 	size, stage := s.signer.MaxRecipients(), ClaimStage("")
-	if p.epoch.Claims != nil {
+	if e.Claims != nil {
 		size, stage = claimBatch, ClaimPlanned
 	}
-	for part := range slices.Chunk(l.Payouts, size) {
-		p.batches = append(p.batches, Batch{Epoch: l.Epoch, Index: uint32(len(p.batches)), Payouts: part, Claim: stage})
+	for part := range slices.Chunk(list, size) {
+		out = append(out, Batch{Epoch: e.Epoch, Index: uint32(len(out)), Payouts: part, Claim: stage})
 	}
-	return p, nil
+	return out
 }
 
 // Commit asks for the memo that commits to an epoch's secret. It is idempotent.

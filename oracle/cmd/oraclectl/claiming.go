@@ -15,9 +15,9 @@ import (
 )
 
 // claiming says how an epoch is to be planned again: as one that wallets claim when its
-// first marker shows a distributor, or when --program says so because that
-// transaction may still be on its way; otherwise nil.
-func (c command) claiming(ctx context.Context, e poc.Epoch, endpoints []string, cfg *solana.Config) (*settle.Claiming, error) {
+// commit memo says so, otherwise nil. The program is the one that the first marker
+// shows; --program names it as long as that transaction may still be on its way.
+func (c command) claiming(ctx context.Context, e poc.Epoch, endpoints []string, cfg *solana.Config, claims bool) (*settle.Claiming, error) {
 	hot := solana.Address(cfg.Hot.PublicKey()).String()
 	program := c.program
 	for _, url := range endpoints {
@@ -31,10 +31,16 @@ func (c command) claiming(ctx context.Context, e poc.Epoch, endpoints []string, 
 		if want := c.program; want == "" && found != payment.KnownProgram || want != "" && found != want {
 			return nil, fmt.Errorf("epoch %d: its marker was used for a distributor of the program %s: if that is the program you trust, name it with --program", e, found)
 		}
+		if !claims {
+			return nil, fmt.Errorf("epoch %d: its commit memo says that payouts are sent, its first marker shows a distributor of the program %s: run oraclectl audit", e, found)
+		}
 		program = found
 	}
-	if program == "" {
+	switch {
+	case !claims:
 		return nil, nil
+	case program == "":
+		return nil, fmt.Errorf("epoch %d: its commit memo says that wallets claim, and no distributor was made yet: name the program (payout.program) with --program", e)
 	}
 	var err error
 	if cfg.Distributor, err = distributor.ParseProgram(program); err != nil {

@@ -153,7 +153,7 @@ func (s search) open(ctx context.Context, b epoch.Bundle) (o openEpoch, err erro
 	}
 	// The audit found the claim equal to what it computed.
 	o = openEpoch{Epoch: b.Epoch, Total: b.Claim.Payable, List: hex.EncodeToString(b.Claim.List[:]), list: b.Claim.List}
-	from, err := s.committed(ctx, b, approve.Grant{Epoch: b.Epoch, Total: o.Total, List: o.list, Hot: s.hot})
+	from, _, err := s.committed(ctx, b, approve.Grant{Epoch: b.Epoch, Total: o.Total, List: o.list, Hot: s.hot})
 	if err != nil {
 		return o, err
 	}
@@ -181,23 +181,26 @@ func (s search) open(ctx context.Context, b epoch.Bundle) (o openEpoch, err erro
 }
 
 // committed looks for the commit memo of exactly this list, by the hot key, and says
-// in which slot it is.
-func (c command) committed(ctx context.Context, b epoch.Bundle, g approve.Grant) (slot uint64, err error) {
+// in which slot it is, and whether wallets claim the payouts.
+func (c command) committed(ctx context.Context, b epoch.Bundle, g approve.Grant) (slot uint64, claims bool, err error) {
 	if b.Memos.Commit == "" {
-		return 0, fmt.Errorf("the commit memo of epoch %d is not final yet: approve when it is", g.Epoch)
+		return 0, false, fmt.Errorf("the commit memo of epoch %d is not final yet: approve when it is", g.Epoch)
 	}
 	tx, err := solana.NewReader(c.rpc).Transaction(ctx, b.Memos.Commit)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	want := settle.CommitText(g.Epoch, b.Claim.Payouts, g.Total, settle.Roots{Payouts: b.Claim.PayoutRoot, List: g.List, Rewards: b.Claim.Root})
+	if claims = slices.Contains(tx.Memos, want+settle.ClaimMode); claims {
+		want += settle.ClaimMode
+	}
 	switch {
 	case tx.Failed != "" || !slices.Contains(tx.Memos, want):
-		return 0, fmt.Errorf("the commit memo on chain is %q, recomputed is %q: do not approve", tx.Memos, want)
+		return 0, false, fmt.Errorf("the commit memo on chain is %q, recomputed is %q: do not approve", tx.Memos, want)
 	case tx.Payer != g.Hot:
-		return 0, fmt.Errorf("the commit memo was sent by %s, --hot is %s: do not approve", tx.Payer, g.Hot)
+		return 0, false, fmt.Errorf("the commit memo was sent by %s, --hot is %s: do not approve", tx.Payer, g.Hot)
 	}
-	return tx.Slot, nil
+	return tx.Slot, claims, nil
 }
 
 // treasuryOnce reads the treasury's transactions once for several epochs, which are

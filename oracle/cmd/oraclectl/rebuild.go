@@ -76,14 +76,15 @@ func (c command) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	claiming, err := c.claiming(ctx, b.Epoch, endpoints, &cfg)
-	if err != nil {
-		return err
-	}
 	g := approve.Grant{Epoch: b.Epoch, Hot: cfg.Hot.PublicKey(), Total: b.Claim.Payable, List: b.Claim.List}
 	one := c
 	one.rpc = endpoints[0]
-	if _, err := one.committed(ctx, b, g); err != nil {
+	_, claims, err := one.committed(ctx, b, g)
+	if err != nil {
+		return err
+	}
+	claiming, err := c.claiming(ctx, b.Epoch, endpoints, &cfg, claims)
+	if err != nil {
 		return err
 	}
 	dialing, cancel := context.WithTimeout(ctx, timeout)

@@ -15,8 +15,9 @@ import (
 const memoPages = 200
 
 // Memos implements settle.Historian. It reads the hot key's transactions back to a
-// slot, or until all texts are found if that is 0, and trusts what the key signed.
-// It is an error if there is more to read and the first text was not found.
+// slot, and trusts what the key signed. If the slot is 0 it stops when it has found the
+// last text and one of the others, of which not all need be there. It is an error if
+// there is more to read and none but the last text was found.
 func (c *Client) Memos(ctx context.Context, from uint64, texts ...string) ([]settle.Sent, error) {
 	out := make([]settle.Sent, len(texts))
 	marks := make([]string, len(texts)) // as nodes list memos
@@ -52,14 +53,20 @@ func (c *Client) Memos(ctx context.Context, from uint64, texts ...string) ([]set
 				out[i] = settle.Sent{Signature: t.Signature.String(), Slot: landed.Slot}
 			}
 		}
-		if len(page) == 0 || from == 0 && !slices.Contains(out, settle.Sent{}) {
+		if len(page) == 0 || from == 0 && out[len(out)-1].Signature != "" && foundOne(out) {
 			return out, nil
 		}
 	}
-	if out[0].Signature == "" {
+	if !foundOne(out) {
 		return nil, fmt.Errorf("solana: %q is not among the newest %d transactions of %s, and there are more: whether it was sent is not known", texts[0], memoPages*historyPage, c.hot)
 	}
 	return out, nil
+}
+
+// foundOne says whether one of the texts was found that stand before the last, or the
+// only one.
+func foundOne(out []settle.Sent) bool {
+	return slices.ContainsFunc(out[:max(1, len(out)-1)], func(s settle.Sent) bool { return s.Signature != "" })
 }
 
 // Memos implements settle.Historian. That the hot key signed a memo is certain; that

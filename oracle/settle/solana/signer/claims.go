@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"slices"
 	"time"
@@ -21,9 +20,6 @@ const (
 	shortestClaim = 36 * time.Hour
 	longestClaim  = 400 * 24 * time.Hour
 	claimDay      = 24 * 3600 // from a distributor's end to its clawback, s
-	// keptDistributors bounds the addresses that are kept of an epoch: one for each
-	// variant that was signed.
-	keptDistributors = 256
 )
 
 // distribution is what the program's instruction new_distributor says: version u64,
@@ -125,19 +121,13 @@ func (s *Signer) allowDistribute(ctx context.Context, e effects, c Purpose, now 
 		if d.root != root || d.total != uint64(st.Total) || d.count != uint64(st.Count) {
 			return refuse("the distributor is for root %x, total %d, %d wallets; the list of epoch %d has root %x, total %d, %d wallets", d.root, d.total, d.count, m.Epoch, root, st.Total, st.Count)
 		}
-		if len(st.Distributors) > keptDistributors {
-			st.Distributors = st.Distributors[1:]
-		}
-		st.Distributors = append(st.Distributors, hex.EncodeToString(d.at[:]))
-		if err := put(tx, epochKey(m.Epoch), st); err != nil {
-			return err
-		}
-		return s.book(tx, payment{marker: m}, nil, booking{ledger.Amount(d.total), now.Unix()})
+		return s.book(tx, payment{marker: m}, nil, booking{sum: ledger.Amount(d.total), at: now.Unix(), claims: true})
 	})
 }
 
-// allowTakeBack lets a distributor that was signed for the epoch return what is left,
-// to the treasury.
+// allowTakeBack lets a distributor return what is left, to the treasury. Whoever made
+// it, the treasury cannot lose by that; and one that was made before this signer's state
+// was lost must give back, too.
 func (s *Signer) allowTakeBack(ctx context.Context, e effects, c Purpose) error {
 	p := s.cfg.Policy
 	if len(e.memos)+len(e.closed)+len(e.funded)+len(e.allocated)+len(e.opened)+len(e.transfers) > 0 || len(e.calls) != 1 || len(c.Markers) != 1 {
@@ -156,10 +146,7 @@ func (s *Signer) allowTakeBack(ctx context.Context, e effects, c Purpose) error 
 		return refuse("the accounts are %v, want %v", ix.accounts, want)
 	}
 	return s.cfg.KV.View(ctx, func(tx store.Tx) error {
-		st, err := registered(tx, c.Markers[0].Epoch)
-		if err == nil && !slices.Contains(st.Distributors, hex.EncodeToString(ix.accounts[0][:])) {
-			err = refuse("%s is no distributor that was signed for epoch %d", ix.accounts[0], c.Markers[0].Epoch)
-		}
+		_, err := registered(tx, c.Markers[0].Epoch)
 		return err
 	})
 }

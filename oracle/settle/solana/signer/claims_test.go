@@ -24,6 +24,7 @@ func claimWorld(t *testing.T) (*world, distributor.Program, distributor.Terms) {
 		t.Fatal(err)
 	}
 	w := newWorld(t)
+	w.claims = true
 	w.cfg.Policy.Distributor = p.ID()
 	w.start()
 	_, total, err := reward.ParseList(w.text)
@@ -89,15 +90,17 @@ func TestDistribute(t *testing.T) {
 	w.start() // what was signed is on disk
 	ixs, purpose := w.payout(settle.Marker{Epoch: epoch, Batch: 1}, 0)
 	_, err := w.s.Sign(t.Context(), w.message(w.hot, ixs...), purpose)
-	w.wantRefused("a payout besides", err, "its total is")
+	w.wantRefused("a payout besides", err, "whose payouts wallets claim")
+	w.wantRefused("the other mode", w.memo(strings.TrimSuffix(w.commitText(), settle.ClaimMode)), "another commit memo")
 
 	paid, p, terms := claimWorld(t)
+	paid.claims = false
 	paid.open()
+	paid.wantRefused("an epoch that is sent", paid.distribute(p, terms, terms.Total, guard), "whose payouts are sent")
 	ixs, purpose = paid.payout(settle.Marker{Epoch: epoch, Batch: 1}, 0)
 	if _, err := paid.s.Sign(t.Context(), paid.message(paid.hot, ixs...), purpose); err != nil {
 		t.Fatal(err)
 	}
-	paid.wantRefused("an epoch that is being paid", paid.distribute(p, terms, terms.Total, guard), "its total is")
 
 	none, p, terms := claimWorld(t)
 	none.cfg.Policy.Distributor = [32]byte{}
@@ -128,7 +131,6 @@ func TestTakeBack(t *testing.T) {
 	if err := ask(terms.Version, w.from, w.hot); err != nil {
 		t.Fatal(err)
 	}
-	w.wantRefused("another distributor", ask(terms.Version+1, w.from, w.hot), "no distributor that was signed")
 	w.wantRefused("to somebody else", ask(terms.Version, solana.PublicKey{7}, w.hot), "accounts")
 	w.wantRefused("with a memo", ask(terms.Version, w.from, w.hot, memoIx("x")), "nothing else")
 	create, err := p.New(terms)
@@ -142,4 +144,27 @@ func TestTakeBack(t *testing.T) {
 			t.Errorf("%v of a call of the program: %v, want %q", kind, err, reason)
 		}
 	}
+}
+
+// TestTakeBackAfterLoss: the signer's state was lost after the distributor was made. It
+// gives back all the same, to the treasury and to nobody else.
+func TestTakeBackAfterLoss(t *testing.T) {
+	w, p, terms := claimWorld(t)
+	ask := func(to solana.PublicKey) error {
+		t.Helper()
+		ix, err := p.Clawback(w.mint, terms.Version, to, w.hot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.s.Sign(t.Context(), w.message(w.hot, ix), Purpose{Kind: TakeBack, Markers: []settle.Marker{{Epoch: epoch}}})
+		return err
+	}
+	w.wantRefused("before the list", ask(w.from), "not registered")
+	if err := w.s.Register(t.Context(), epoch, w.text); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(w.from); err != nil {
+		t.Fatal(err)
+	}
+	w.wantRefused("to somebody else", ask(solana.PublicKey{7}), "accounts")
 }

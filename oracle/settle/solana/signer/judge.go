@@ -99,8 +99,9 @@ func memoOf(e effects) (m memo, err error) {
 		again = settle.SeedText(m.epoch, c)
 	case "hsr1":
 		var root, list, rewards hash
-		_, err = fmt.Sscanf(m.text, "hsr1 e=%d n=%d t=%d r=%v l=%v w=%v", &m.epoch, &m.count, &m.total, &root, &list, &rewards)
-		m.roots = settle.Roots{Payouts: root, List: list, Rewards: rewards}
+		text, claims := strings.CutSuffix(m.text, settle.ClaimMode)
+		_, err = fmt.Sscanf(text, "hsr1 e=%d n=%d t=%d r=%v l=%v w=%v", &m.epoch, &m.count, &m.total, &root, &list, &rewards)
+		m.roots = settle.Roots{Payouts: root, List: list, Rewards: rewards, Claim: claims}
 		again = settle.CommitText(m.epoch, m.count, m.total, m.roots)
 	case "hsx1":
 		var secret hash

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -127,8 +128,6 @@ type epochState struct {
 	Count  int           `json:"count"`
 	Signed ledger.Amount `json:"signed"` // the most that its batches can have paid
 	Commit string        `json:"commit"` // the commit memo that was signed
-	// Distributors are the addresses of the distributors that were signed, hexadecimal.
-	Distributors []string `json:"distributors,omitempty"`
 }
 
 // batchState is what is kept of a batch. Key "b/"+epoch+batch.
@@ -261,12 +260,13 @@ func (s *Signer) allowPayout(ctx context.Context, e effects, c Purpose, now time
 		index[i] = at
 		sum += list[at].Amount // distinct lines of a list whose total was checked
 	}
-	return s.cfg.KV.Update(ctx, func(tx store.Tx) error { return s.book(tx, p, index, booking{sum, now.Unix()}) })
+	return s.cfg.KV.Update(ctx, func(tx store.Tx) error { return s.book(tx, p, index, booking{sum: sum, at: now.Unix()}) })
 }
 
 type booking struct {
-	sum ledger.Amount
-	at  int64
+	sum    ledger.Amount
+	at     int64
+	claims bool // a distributor that wallets claim from
 }
 
 func (s *Signer) book(tx store.Tx, p payment, index []int, k booking) error {
@@ -277,6 +277,9 @@ func (s *Signer) book(tx store.Tx, p payment, index []int, k booking) error {
 	}
 	if st.Commit == "" {
 		return refuse("epoch %d has no commit memo yet: it comes before the first payout", m.Epoch)
+	}
+	if committed := strings.HasSuffix(st.Commit, settle.ClaimMode); committed != k.claims {
+		return refuse("epoch %d is one %s, by its commit memo: %s", m.Epoch, map[bool]string{true: "whose payouts wallets claim", false: "whose payouts are sent"}[committed], st.Commit)
 	}
 	var b batchState
 	if _, err := get(tx, batchKey(m), &b); err != nil {

@@ -30,12 +30,13 @@ import (
 // world is a signer with an epoch of 40 wallets. The messages come from
 // solana-go, with which the decoder shares nothing.
 type world struct {
-	t    *testing.T
-	cfg  Config
-	s    *Signer
-	hot  solana.PublicKey
-	mint solana.PublicKey
-	from solana.PublicKey
+	claims bool // the commit memo says that wallets claim
+	t      *testing.T
+	cfg    Config
+	s      *Signer
+	hot    solana.PublicKey
+	mint   solana.PublicKey
+	from   solana.PublicKey
 	// program is the token program of the messages.
 	program solana.PublicKey
 	list    []reward.Payout
@@ -97,7 +98,7 @@ func (w *world) roots() settle.Roots {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return settle.Roots{Payouts: root, List: sha256.Sum256(w.text), Rewards: [32]byte{9}}
+	return settle.Roots{Payouts: root, List: sha256.Sum256(w.text), Rewards: [32]byte{9}, Claim: w.claims}
 }
 
 func (w *world) message(payer solana.PublicKey, ixs ...solana.Instruction) []byte {
