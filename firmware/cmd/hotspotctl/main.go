@@ -98,16 +98,13 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "hotspotctl: %v\n", err)
-		if errors.Is(err, errUsage) {
+		if errors.As(err, new(usageError)) {
 			return 2
 		}
 		return 1
 	}
 	return 0
 }
-
-// errUsage ends a command whose command line is wrong.
-var errUsage = errors.New("see --help")
 
 // maxStatus bounds what is read of an answer.
 const maxStatus = 1 << 20

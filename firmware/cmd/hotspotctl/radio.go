@@ -81,7 +81,7 @@ func (b board) device() radiohw.Device {
 // conf reads the configuration that most commands need.
 func (b board) conf() (sx1302.Config, error) {
 	if b.Conf == "" {
-		return sx1302.Config{}, errors.New("no configuration: name the board's global_conf.json with --conf")
+		return sx1302.Config{}, wrongUse("no configuration: name the board's global_conf.json with --conf")
 	}
 	g, err := radiohw.LoadConf(b.Conf)
 	return g.Config, err

@@ -52,7 +52,7 @@ func TestRadioCommands(t *testing.T) {
 		{"import-conf of a device", []string{"radio", "import-conf", "/dev/zero"}, 1, "no regular file"},
 		{"import nothing", []string{"radio", "firmware", "import", "testdata", "--to", "unused"}, 1, "github.com/Lora-net/sx1302_hal"},
 		{"probe nowhere", []string{"radio", "probe", "--device", "/dev/absent"}, 1, "/dev/absent"},
-		{"listen without conf", []string{"radio", "listen"}, 1, "global_conf.json with --conf"},
+		{"listen without conf", []string{"radio", "listen"}, 2, "global_conf.json with --conf"},
 		{"send nonsense", []string{"radio", "send", "xyz"}, 2, "hexadecimal"},
 		{"send without region", []string{"radio", "send", "00"}, 2, "set --region"},
 		{"send without gain", []string{"radio", "send", "00", "--region", "EU868"}, 2, "gain_dbi is not set"},

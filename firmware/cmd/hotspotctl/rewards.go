@@ -55,7 +55,7 @@ type earned struct {
 func rewardsProve(ctx context.Context, cfg config, w io.Writer) error {
 	n, err := strconv.ParseUint(cfg.Epoch, 10, 32)
 	if err != nil {
-		return fmt.Errorf("rewards prove: epoch %q is not a number: name one with --epoch (%w)", cfg.Epoch, errUsage)
+		return wrongUse("rewards prove: epoch %q is not a number: name one with --epoch", cfg.Epoch)
 	}
 	id, err := subject(cfg)
 	if err != nil {
@@ -85,7 +85,7 @@ func subject(cfg config) (identity.HotspotID, error) {
 	if cfg.Hotspot != "" {
 		id, err := identity.ParseText(cfg.Hotspot)
 		if err != nil {
-			return id, fmt.Errorf("--hotspot: %w: give the key as `hotspotctl key show` prints it (%w)", err, errUsage)
+			return id, wrongUse("--hotspot: %w: give the key as `hotspotctl key show` prints it", err)
 		}
 		return id, nil
 	}
