@@ -20,41 +20,33 @@ func (r *Reader) Committed(ctx context.Context, hot string, before map[poc.Epoch
 		return nil, err
 	}
 	out := map[poc.Epoch]string{}
-	limit := pageSize
-	opts := &rpc.GetSignaturesForAddressOpts{Limit: &limit, Commitment: rpc.CommitmentFinalized}
-	for len(out) < len(before) {
-		page, err := r.page(ctx, key, opts)
+	if len(before) == 0 {
+		return out, nil
+	}
+	err = r.history(ctx, key, func(s *rpc.TransactionSignature) (bool, error) {
+		if s.Err != nil || s.Memo == nil {
+			return true, nil
+		}
+		e, ok := commitOf(*s.Memo)
+		if slot, wanted := before[e]; !ok || !wanted || s.Slot >= slot || out[e] != "" {
+			return true, nil
+		}
+		p, err := r.payment(ctx, s.Signature, "")
 		if err != nil {
-			return nil, fmt.Errorf("trail: transactions of %s: %w", key, err)
+			return false, err
 		}
-		for _, s := range page {
-			if s == nil {
-				return nil, fmt.Errorf("trail: transactions of %s: an empty entry", key)
-			}
-			opts.Before = s.Signature
-			if s.Err != nil || s.Memo == nil {
-				continue
-			}
-			e, ok := commitOf(*s.Memo)
-			if slot, wanted := before[e]; !ok || !wanted || s.Slot >= slot || out[e] != "" {
-				continue
-			}
-			p, err := r.payment(ctx, s.Signature, "")
-			if err != nil {
-				return nil, err
-			}
-			if p.Payer != hot || p.Failed != "" || p.Slot >= before[e] {
-				continue
-			}
-			for _, m := range p.Memos {
-				if at, ok := commitOf(m); ok && at == e && strings.HasPrefix(m, "hsr1 ") {
-					out[e] = p.Signature
-				}
+		if p.Payer != hot || p.Failed != "" || p.Slot >= before[e] {
+			return true, nil
+		}
+		for _, m := range p.Memos {
+			if at, ok := commitOf(m); ok && at == e && strings.HasPrefix(m, "hsr1 ") {
+				out[e] = p.Signature
 			}
 		}
-		if len(page) == 0 { // a short one need not be the last
-			break
-		}
+		return len(out) < len(before), nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }

@@ -147,33 +147,49 @@ func (r *Reader) payments(ctx context.Context, addr solana.PublicKey, from uint6
 	return out, nil
 }
 
-// signatures lists page by page, and turns the order round.
+// signatures lists what touched an address from a slot on, oldest first.
 func (r *Reader) signatures(ctx context.Context, addr solana.PublicKey, from uint64) (out []solana.Signature, err error) {
+	err = r.history(ctx, addr, func(s *rpc.TransactionSignature) (bool, error) {
+		if s.Slot >= from && s.Err == nil {
+			out = append(out, s.Signature)
+		}
+		return s.Slot >= from, nil
+	})
+	slices.Reverse(out)
+	return out, err
+}
+
+// maxPages bounds how far back a history is read: ten million transactions.
+const maxPages = 10_000
+
+// history walks the transactions of an address page by page, newest first, until
+// yield wants no more or there are no more.
+func (r *Reader) history(ctx context.Context, addr solana.PublicKey, yield func(*rpc.TransactionSignature) (more bool, err error)) error {
 	limit := pageSize
 	opts := &rpc.GetSignaturesForAddressOpts{Limit: &limit, Commitment: rpc.CommitmentFinalized}
-	for {
+	for range maxPages {
 		page, err := r.page(ctx, addr, opts)
 		if err != nil {
-			return nil, fmt.Errorf("trail: transactions of %s: %w", addr, err)
+			return fmt.Errorf("trail: transactions of %s: %w", addr, err)
 		}
 		for _, s := range page {
 			if s == nil {
-				return nil, fmt.Errorf("trail: transactions of %s: an empty entry", addr)
+				return fmt.Errorf("trail: transactions of %s: an empty entry", addr)
 			}
-			if s.Slot < from {
-				slices.Reverse(out)
-				return out, nil
+			if s.Signature == opts.Before {
+				return fmt.Errorf("trail: transactions of %s: the endpoint begins again at %s: ask another one", addr, s.Signature)
 			}
-			if s.Err == nil {
-				out = append(out, s.Signature)
+			more, err := yield(s)
+			if err != nil || !more {
+				return err
 			}
-			opts.Before = s.Signature
 		}
 		if len(page) == 0 { // a short one need not be the last
-			slices.Reverse(out)
-			return out, nil
+			return nil
 		}
+		opts.Before = page[len(page)-1].Signature
 	}
+	return fmt.Errorf("trail: transactions of %s: there are more than %d, if the endpoint is right: ask another one", addr, maxPages*pageSize)
 }
 
 func (r *Reader) page(ctx context.Context, addr solana.PublicKey, opts *rpc.GetSignaturesForAddressOpts) ([]*rpc.TransactionSignature, error) {
