@@ -223,7 +223,13 @@ func runSolana(ctx context.Context, args []string, stdout io.Writer) error {
 
 func (o solanaOptions) check() error {
 	switch {
-	case o.Fork < 0 || o.Fork > 0 && o.Slot <= 0:
+	case o.Port < 0 || o.Port > 65535:
+		return fmt.Errorf("--port is %d, want 1 to 65535, or 0 for a free one", o.Port)
+	case o.Slot < 0:
+		return fmt.Errorf("--slot is %v, want a time, or 0s for blocks on x_tick only", o.Slot)
+	case o.Fork < 0:
+		return fmt.Errorf("--fork-every is %v, want a time, or 0s for never", o.Fork)
+	case o.Fork > 0 && o.Slot == 0:
 		return errors.New("--fork-every needs blocks that come by themselves: give --slot a time above 0s")
 	case o.Fork > 0 && (o.Depth < 1 || o.Depth > 30 || o.Reland < 0):
 		return fmt.Errorf("--fork-depth is %d, want 1 to 30: later blocks are final; --fork-reland 0 or more", o.Depth)

@@ -296,7 +296,7 @@ func TestSolanaHelpAndRefusals(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"--fork-every", "1s", "--slot", "0s"}, {"--fork-every", "1s", "--fork-depth", "31"}, {"--genesis", "x"}, {"--drop", "2", "--port", "0"},
-		{"--wrong-genesis", "x", "--port", "0"}} {
+		{"--wrong-genesis", "x", "--port", "0"}, {"--port", "65536"}, {"--port=-1"}, {"--slot=-1s"}, {"--fork-every=-1s"}} {
 		var wrong usageError
 		if err := runSolana(t.Context(), args, &out); !errors.As(err, &wrong) {
 			t.Errorf("%v: %v", args, err)
