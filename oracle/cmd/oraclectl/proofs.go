@@ -227,7 +227,7 @@ carried out.
 `
 
 // policyDraft is the draft of a first version that the help shows.
-const policyDraft = `{"network": "my network", "version": 1, "announced": 20778, "from": 20779,
+const policyDraft = `{"network": "my network", "version": 1, "announced": 0, "from": 0,
  "schedule": {"kind": "fixed", "initial": "100000000000"},
  "shares_per_mille": {"beacon": 60, "witness": 240, "data": 500,
                       "operations": 70, "data_rest_to_beacon": 200},
