@@ -40,6 +40,9 @@ func (c *claims) watch(ctx context.Context, e *Epoch, save func() error) error {
 		return err
 	}
 	err = c.stepTx(ctx, &e.Claims.Back, c.height, save, func(hash Blockhash) (Tx, error) {
+		if err := c.register(ctx, *e); err != nil {
+			return Tx{}, err
+		}
 		return c.signer.TakeBack(ctx, guard(e.Epoch), d, hash)
 	})
 	if e.Claims.Back.Final { // and yet it has given nothing back: the answer was a lie, or not the last word

@@ -91,6 +91,7 @@ func (c *claims) signFund(ctx context.Context, e *Epoch) error {
 	var no *NoSignature
 	if errors.As(err, &no) {
 		c.stall(signerStalled + no.Why)
+		c.forgotList(e.Epoch, no)
 		return nil
 	}
 	if err != nil {

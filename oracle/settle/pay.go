@@ -338,6 +338,7 @@ func (p *pass) sign(ctx context.Context, b Batch, hash Blockhash) (Batch, error)
 	var no *NoSignature
 	if errors.As(err, &no) {
 		p.stall(signerStalled + no.Why)
+		p.forgotList(b.Epoch, no)
 		if no.Refused {
 			p.refusals.add(m, signerStalled+no.Why, p.rounds+p.cfg.HeldEvery)
 		}

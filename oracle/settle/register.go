@@ -27,7 +27,8 @@ type NoSignature struct {
 
 func (n *NoSignature) Error() string { return "settle: not signed: " + n.Why }
 
-// register tells the signer an epoch's list, once for each run of the program.
+// register tells the signer an epoch's list, once for each run of the program, and again
+// when it refuses something of the epoch: its state may have been lost.
 func (s *Settler) register(ctx context.Context, e Epoch) error {
 	r, ok := s.signer.(Registrar)
 	if !ok || e.State == Settled || s.isRegistered(e) {
@@ -48,10 +49,39 @@ func (s *Settler) register(ctx context.Context, e Epoch) error {
 	if err := r.Register(ctx, l); err != nil {
 		return fmt.Errorf("settle: register epoch %d: %w", e.Epoch, err)
 	}
+	if err := s.recall(ctx, e); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.known[e.Epoch] = true
 	return nil
+}
+
+// recall shows the signer the commit memo of an epoch that is being paid. The memo is on
+// chain, and is not sent again; but a signer that has not signed it pays nobody.
+func (s *Settler) recall(ctx context.Context, e Epoch) error {
+	if e.State != Committed || !e.Commit.Final {
+		return nil
+	}
+	hash, err := s.chain.Blockhash(ctx)
+	if err == nil {
+		_, err = s.signer.Memo(ctx, e.Commit.Text, hash)
+	}
+	var no *NoSignature
+	if err == nil || errors.As(err, &no) && no.Refused { // whether it pays all the same is seen then
+		return nil
+	}
+	return fmt.Errorf("settle: show the signer the commit memo of epoch %d: %w", e.Epoch, err)
+}
+
+// forgotList makes the next look register the epoch again when a signer has refused.
+func (s *Settler) forgotList(e poc.Epoch, no *NoSignature) {
+	if no.Refused {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.known, e)
+	}
 }
 
 func (s *Settler) isRegistered(e Epoch) bool {
@@ -66,6 +96,7 @@ func (s *Settler) unsigned(ctx context.Context, n poc.Epoch, err error) error {
 	var no *NoSignature
 	why := ""
 	if errors.As(err, &no) {
+		s.forgotList(n, no)
 		why, err = signerStalled+no.Why, nil
 	}
 	e, rerr := s.epochOf(ctx, n)
