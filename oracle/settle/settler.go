@@ -101,8 +101,13 @@ func New(cfg Config) *Settler {
 	if cfg.HeldEvery == 0 {
 		cfg.HeldEvery = 150
 	}
-	return &Settler{cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1),
-		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{}, seedsLooked: map[poc.Epoch]bool{}, wrongMode: map[poc.Epoch]bool{}, sends: map[poc.Epoch]bool{}, unsentSure: map[poc.Epoch]bool{}, lookedAt: map[Marker]bool{}, strangers: map[string]bool{}, refusals: newRefusals(), looks: map[recipient]int{}, refused: map[Marker]bool{}}
+	return &Settler{
+		cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1),
+		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{},
+		seedsLooked: map[poc.Epoch]bool{}, wrongMode: map[poc.Epoch]bool{}, sends: map[poc.Epoch]bool{},
+		unsentSure: map[poc.Epoch]bool{}, lookedAt: map[Marker]bool{}, strangers: map[string]bool{},
+		refusals: newRefusals(), looks: map[recipient]int{}, refused: map[Marker]bool{},
+	}
 }
 
 // maxStrangers bounds the memory of transactions that concern no payout.
