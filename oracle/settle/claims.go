@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"heliograph/oracle/ledger"
 	"heliograph/oracle/store"
@@ -17,17 +18,24 @@ const claimWindow = 200
 // watch books claims, and when their time is over takes back what is left.
 func (c *claims) watch(ctx context.Context, e *Epoch, save func() error) error {
 	d := *e.Claims.Made
-	st, err := c.chain.Distributor(ctx, d)
+	st, err := c.distributor(ctx, e)
 	if err != nil {
-		return fmt.Errorf("settle: read the distributor of epoch %d: %w", e.Epoch, err)
+		return err
 	}
-	if !st.Exists {
-		return fmt.Errorf("settle: the distributor of epoch %d is not there: the endpoints lag, or this is another cluster", e.Epoch)
-	}
+	stalled, refused := e.Stalled, e.Refused
+	e.Refused = ""
 	if st.Claimed > e.Claims.Claimed {
-		if err := c.read(ctx, e); err != nil || e.Refused != "" {
-			return err
-		}
+		st, err = c.read(ctx, e)
+	}
+	if c.stalled != "" {
+		e.Stalled = c.stalled
+	}
+	if e.Stalled != stalled || e.Refused != refused {
+		c.complain(*e)
+		err = errors.Join(err, save())
+	}
+	if err != nil || e.Refused != "" {
+		return err
 	}
 	switch {
 	case st.Back && st.Claimed == e.Claims.Claimed:
@@ -52,61 +60,156 @@ func (c *claims) watch(ctx context.Context, e *Epoch, save func() error) error {
 	return err
 }
 
+func (c *claims) distributor(ctx context.Context, e *Epoch) (Distributed, error) {
+	st, err := c.chain.Distributor(ctx, *e.Claims.Made)
+	if err == nil && !st.Exists {
+		err = errors.New("it is not there: the endpoints lag, or this is another cluster")
+	}
+	if err != nil {
+		return st, fmt.Errorf("settle: read the distributor of epoch %d: %w", e.Epoch, err)
+	}
+	return st, nil
+}
+
+// claimsSeen are claims that were shown and are not booked yet. They are booked when,
+// with those that are, they come to what the distributor says it has paid.
+type claimsSeen struct {
+	of    map[uint32]map[int]bool // batch -> indices
+	sum   ledger.Amount           // a part of the total, which was checked
+	short int                     // looks in a row that showed too little, and nothing new
+}
+
+// shortLooks is how many looks may show fewer claims than the distributor has paid:
+// endpoints lag, wallets claim meanwhile, and long lists take several looks.
+const shortLooks = 3
+
 // read looks for the claims of some batches, those first that were not looked at for
-// the longest time.
-func (c *claims) read(ctx context.Context, e *Epoch) error {
+// the longest time, and books what is known when the sum is right. It says how the
+// distributor stood afterwards.
+func (c *claims) read(ctx context.Context, e *Epoch) (st Distributed, err error) {
 	q, err := c.queueOf(ctx, *e)
 	if err != nil {
-		return err
+		return st, err
+	}
+	seen := c.seen[e.Epoch]
+	if seen == nil {
+		seen = &claimsSeen{of: map[uint32]map[int]bool{}}
+		c.seen[e.Epoch] = seen
 	}
 	window := q.window(claimWindow)
 	batches, err := c.load(ctx, e.Epoch, window)
 	if err != nil {
-		return err
+		return st, err
 	}
-	found := make([][]ledger.Amount, len(batches))
-	err = c.parallel(len(batches), func(i int) (err error) {
-		wallets := make([]poc.Wallet, len(batches[i].Payouts))
-		for k, p := range batches[i].Payouts {
-			wallets[k] = p.Wallet
-		}
-		found[i], err = c.chain.Claims(ctx, *e.Claims.Made, wallets)
-		if err == nil && len(found[i]) != len(wallets) {
-			err = fmt.Errorf("settle: the cluster answered for %d of %d claims", len(found[i]), len(wallets))
-		}
-		return err
-	})
+	before := seen.sum
+	found, err := c.statusesOf(ctx, e, batches)
 	for i, b := range batches {
 		if found[i] == nil {
 			continue
 		}
-		done, berr := c.bookClaims(ctx, e, b, found[i])
-		if berr != nil || e.Refused != "" {
-			return errors.Join(err, berr)
-		}
-		if q.last(b.Index); done {
-			q.done(b.Index)
+		q.last(b.Index)
+		if why := seen.add(b, found[i]); why != "" {
+			e.Refused = why
+			delete(c.seen, e.Epoch)
+			return st, err
 		}
 	}
-	return err
+	if err != nil {
+		return st, err
+	}
+	if st, err = c.distributor(ctx, e); err != nil { // after the claims: it has paid all of them
+		return st, err
+	}
+	looks := (len(q.open) + claimWindow - 1) / claimWindow
+	switch sum := e.Claims.Claimed + seen.sum; {
+	case sum == st.Claimed:
+		delete(c.seen, e.Epoch)
+		return st, c.bookSeen(ctx, e, q, seen)
+	case sum > st.Claimed:
+		delete(c.seen, e.Epoch)
+		c.stall(c.unequal(sum, st.Claimed))
+	case seen.sum > before:
+		seen.short = 0
+	case seen.short >= shortLooks*looks:
+		c.stall(c.unequal(sum, st.Claimed))
+	default:
+		seen.short++
+	}
+	return st, nil
+}
+
+func (c *claims) unequal(shown, paid ledger.Amount) string {
+	return fmt.Sprintf("claims of %d in all are shown, and the distributor says that it has paid %d: an endpoint lags or is wrong, and nothing is booked; compare the endpoints (status lists them), or add one to solana.rpc", shown, paid)
+}
+
+// statusesOf asks for the claims of batches; nil for those of which nothing is known.
+func (c *claims) statusesOf(ctx context.Context, e *Epoch, batches []Batch) ([][]ledger.Amount, error) {
+	found := make([][]ledger.Amount, len(batches))
+	err := c.parallel(len(batches), func(i int) error {
+		wallets := make([]poc.Wallet, len(batches[i].Payouts))
+		for k, p := range batches[i].Payouts {
+			wallets[k] = p.Wallet
+		}
+		got, err := c.chain.Claims(ctx, *e.Claims.Made, wallets)
+		if err == nil && len(got) != len(wallets) {
+			err = fmt.Errorf("settle: the cluster answered for %d of %d claims", len(got), len(wallets))
+		}
+		if err == nil {
+			found[i] = got
+		}
+		return err
+	})
+	return found, err
+}
+
+// add remembers what wallets of a batch have claimed; why: it cannot be.
+func (s *claimsSeen) add(b Batch, claimed []ledger.Amount) (why string) {
+	for i, n := range claimed {
+		if n == 0 || b.Claimed[i] || s.of[b.Index][i] {
+			continue
+		}
+		if n != b.Payouts[i].Amount {
+			return fmt.Sprintf("a wallet of batch %d is said to have claimed %d, the list says %d: an endpoint is wrong, or the program is not the one that was meant: compare the endpoints in solana.rpc, and look at payout.program", b.Index, n, b.Payouts[i].Amount)
+		}
+		s.of[b.Index] = set(s.of[b.Index], i, true)
+		s.sum += n
+	}
+	return ""
+}
+
+// bookSeen books the claims that were seen, one batch after the other.
+func (c *claims) bookSeen(ctx context.Context, e *Epoch, q *queue, seen *claimsSeen) error {
+	indices := slices.Sorted(maps.Keys(seen.of))
+	for group := range slices.Chunk(indices, claimWindow) {
+		batches, err := c.load(ctx, e.Epoch, group)
+		if err != nil {
+			return err
+		}
+		for _, b := range batches {
+			done, err := c.bookClaims(ctx, e, b, seen.of[b.Index])
+			if err != nil {
+				return err
+			}
+			if done {
+				q.done(b.Index)
+			}
+		}
+	}
+	return nil
 }
 
 // bookClaims books what wallets of a batch have claimed since the last look.
-func (c *claims) bookClaims(ctx context.Context, e *Epoch, b Batch, claimed []ledger.Amount) (done bool, err error) {
+func (c *claims) bookClaims(ctx context.Context, e *Epoch, b Batch, claimed map[int]bool) (done bool, err error) {
 	next, sum := b, e.Claims.Claimed
 	var moves []ledger.Batch
-	for i, n := range claimed {
-		if n == 0 || b.Claimed[i] {
+	for _, i := range slices.Sorted(maps.Keys(claimed)) {
+		if b.Claimed[i] {
 			continue
 		}
 		p := b.Payouts[i]
-		if n != p.Amount {
-			e.Refused = fmt.Sprintf("a wallet of batch %d has claimed %d, the list says %d: the program is not the one that was meant: look at payout.program", b.Index, n, p.Amount)
-			return false, c.save(ctx, epochKey(e.Epoch), *e)
-		}
 		next.Claimed = set(next.Claimed, i, true)
 		moves = append(moves, ledger.Move(fmt.Sprintf("claim/%d/%d/%d", b.Epoch, b.Index, i), ledger.Claimable(p.Wallet), ledger.Paid(p.Wallet), p.Amount))
-		sum += n // a part of the total, which was checked
+		sum += p.Amount // a part of the total, which was checked
 	}
 	next.Final = len(next.Claimed) == len(next.Payouts)
 	if len(moves) == 0 {

@@ -67,6 +67,8 @@ type Settler struct {
 	lookedBack map[poc.Epoch]bool
 	// seedsLooked are epochs whose seed memo was looked for on chain.
 	seedsLooked map[poc.Epoch]bool
+	// seen are claims that were shown and are not booked yet.
+	seen map[poc.Epoch]*claimsSeen
 	// wrongMode are epochs whose commit memo names a mode that is not configured.
 	wrongMode map[poc.Epoch]bool
 	// sends and unsentSure are epochs of which it was read that no distributor was
@@ -104,7 +106,7 @@ func New(cfg Config) *Settler {
 	return &Settler{
 		cfg: cfg, kv: cfg.KV, chain: cfg.Chain, signer: cfg.Signer, log: cfg.Log, wake: make(chan struct{}, 1),
 		known: map[poc.Epoch]bool{}, queues: map[poc.Epoch]*queue{}, lookedBack: map[poc.Epoch]bool{},
-		seedsLooked: map[poc.Epoch]bool{}, wrongMode: map[poc.Epoch]bool{}, sends: map[poc.Epoch]bool{},
+		seedsLooked: map[poc.Epoch]bool{}, seen: map[poc.Epoch]*claimsSeen{}, wrongMode: map[poc.Epoch]bool{}, sends: map[poc.Epoch]bool{},
 		unsentSure: map[poc.Epoch]bool{}, lookedAt: map[Marker]bool{}, strangers: map[string]bool{},
 		refusals: newRefusals(), looks: map[recipient]int{}, refused: map[Marker]bool{},
 	}
@@ -362,6 +364,7 @@ func (s *Settler) stepEpoch(ctx context.Context, e Epoch, height uint64) error {
 		delete(s.queues, e.Epoch)
 		delete(s.lookedBack, e.Epoch)
 		delete(s.sends, e.Epoch)
+		delete(s.seen, e.Epoch)
 		delete(s.unsentSure, e.Epoch)
 		s.log.Info("epoch is settled", "epoch", e.Epoch, "recipients", e.Count, "total", e.Total)
 		return save()
