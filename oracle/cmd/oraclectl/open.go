@@ -25,7 +25,7 @@ import (
 type openEpoch struct {
 	Epoch poc.Epoch     `json:"epoch"`
 	Total ledger.Amount `json:"total"`
-	Paid  ledger.Amount `json:"paid"` // found on chain, through the markers
+	Paid  ledger.Amount `json:"paid"` // has left the treasury, through the markers
 	Open  ledger.Amount `json:"open"` // owed or held
 	List  string        `json:"list"` // SHA-256 of the published list
 
@@ -153,7 +153,7 @@ func (s search) open(ctx context.Context, b epoch.Bundle) (o openEpoch, err erro
 	}
 	// The audit found the claim equal to what it computed.
 	o = openEpoch{Epoch: b.Epoch, Total: b.Claim.Payable, List: hex.EncodeToString(b.Claim.List[:]), list: b.Claim.List}
-	from, _, err := s.committed(ctx, b, approve.Grant{Epoch: b.Epoch, Total: o.Total, List: o.list, Hot: s.hot})
+	from, claims, err := s.committed(ctx, b, approve.Grant{Epoch: b.Epoch, Total: o.Total, List: o.list, Hot: s.hot})
 	if err != nil {
 		return o, err
 	}
@@ -162,7 +162,7 @@ func (s search) open(ctx context.Context, b epoch.Bundle) (o openEpoch, err erro
 		return o, err
 	}
 	q := audit.Search{Epoch: b.Epoch, List: res.Owing.Payouts, Hot: s.hot.String(), From: from,
-		Treasury: s.treasury.Account.String(), Mint: s.treasury.Mint.String()}
+		Treasury: s.treasury.Account.String(), Mint: s.treasury.Mint.String(), Program: s.program}
 	if b.Payments != nil {
 		q.Batches = b.Payments.Batches
 	}
@@ -175,9 +175,22 @@ func (s search) open(ctx context.Context, b epoch.Bundle) (o openEpoch, err erro
 			return o, fmt.Errorf("epoch %d: %s: %s (%s): do not approve before `oraclectl audit` finds it sound", b.Epoch, f.What, f.Claimed, f.Note)
 		}
 	}
+	return o, o.take(paid, claims)
+}
+
+// take subtracts what has left the treasury. A distributor got the whole total: what
+// wallets have not claimed of it needs no approval.
+func (o *openEpoch) take(paid audit.Paid, claims bool) (err error) {
+	made := paid.Distributor != ""
+	if made && !claims || claims && !made && paid.Batches > 0 {
+		return fmt.Errorf("epoch %d: the commit memo and the payouts do not agree on whether wallets claim: do not approve before `oraclectl audit` finds it sound", o.Epoch)
+	}
 	o.Paid = paid.Sum
-	o.Open, err = o.Total.Sub(paid.Sum)
-	return o, err
+	if made {
+		o.Paid = o.Total
+	}
+	o.Open, err = o.Total.Sub(o.Paid)
+	return err
 }
 
 // committed looks for the commit memo of exactly this list, by the hot key, and says
